@@ -1,0 +1,41 @@
+"""What a kind of message is: one entry for each sending task, the single place where its rules stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Channel(StrEnum):
+    """How a message travels."""
+
+    EMAIL = "email"  #: one address
+    SMS = "sms"  #: one number, E.164
+    PUSH = "push"  #: any number of device tokens
+
+
+class InvalidPayload(ValueError):
+    """A task's arguments can't be sent; the text names every bad field, never a value that was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The rules of one kind of message. `name` is the task's function name without `send_`."""
+
+    name: str  #: "booking_confirmation_email"
+    task: str  #: "app.tasks.email_tasks.send_booking_confirmation_email"
+    channel: Channel
+    queue: str  #: one of core.celery_app.QUEUES
+    priority: int  #: 0 (first) to 9, as Celery on Redis has it
+    payload: type[BaseModel]  #: the task's parameters, by name
+    template: str  #: "booking_confirmation": the folder or file stem under templates/<channel>/
+    result_keys: tuple[str, ...]  #: keys of the payload's `…_data` that the task's result repeats
+    resend_unknown: bool  #: send again when a send got no answer? A confirmation yes, a one-time code never
+    valid_until: Callable[
+        [Any, datetime], datetime
+    ]  #: (payload, accepted at, UTC) → when it loses its point, UTC
