@@ -36,6 +36,4 @@ class Kind:
     template: str  #: "booking_confirmation": the folder or file stem under templates/<channel>/
     result_keys: tuple[str, ...]  #: keys of the payload's `…_data` that the task's result repeats
     resend_unknown: bool  #: send again when a send got no answer? A confirmation yes, a one-time code never
-    valid_until: Callable[
-        [Any, datetime], datetime
-    ]  #: (payload, accepted at, UTC) → when it loses its point, UTC
+    valid_until: Callable[[Any, datetime], datetime]  #: (payload, accepted at) → when it loses its point

@@ -1,0 +1,48 @@
+# The developer's commands; CI runs these and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: run test check format lock clean help
+
+help: ## This list.
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking and ends.
+	@exec $(BIN)/python -m sandbox $(ARGS)
+
+test: $(READY) ## All tests, on real servers; ARGS are pytest's.
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Lint, format, types, and who imports whom.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Put imports and lines in order.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+    --python-version 3.11
+
+lock: $(READY) ## Compile the pinned requirements anew from pyproject.toml.
+	$(COMPILE) pyproject.toml -o requirements.txt
+	$(COMPILE) --extra dev --constraint requirements.txt pyproject.toml -o requirements-dev.txt
+	grep -o 'uv==[0-9.]*' pyproject.toml | $(COMPILE) - -o requirements-uv.txt
+
+clean: ## Forget the virtual environment and the sandbox's data.
+	rm -rf $(VENV) .sandbox
+
+# uv installs the same pinned, hashed packages in a tenth of pip's time.
+$(READY): requirements-dev.txt requirements-uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing pinned packages …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,112 @@
+"""PostgreSQL: one engine for each process, made at first use and never shared over a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.core.config import get_settings
+from app.core.errors import DatabaseUnavailable, SettingsError
+
+#: Every wait has an end: a statement, a lock, a transaction left open, a server that vanished. Seconds for
+#: connecting and keepalives, milliseconds for the rest.
+CONNECT_ARGS = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+    "application_name": "pafar",
+    "options": (
+        "-c timezone=UTC -c statement_timeout=10000 -c lock_timeout=5000"
+        " -c idle_in_transaction_session_timeout=60000"
+    ),
+}
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+
+
+def engine() -> Engine:
+    """This process's engine. Raises SettingsError without DATABASE_URL."""
+    global _engine  # noqa: PLW0603 - one engine for each process is the point
+    with _lock:
+        if _engine is None:
+            _engine = _create()
+        return _engine
+
+
+def _create() -> Engine:
+    url = get_settings().database_url
+    if url is None:
+        raise SettingsError("DATABASE_URL is missing; e.g. postgresql://user:password@host:5432/pafar")
+    _, _, rest = url.partition("://")
+    return create_engine(
+        f"postgresql+psycopg://{rest}",
+        pool_size=5,
+        max_overflow=20,  # a worker's threads at their busiest; idle ones are given back
+        pool_timeout=5,
+        pool_recycle=1800,
+        pool_pre_ping=True,
+        connect_args=CONNECT_ARGS,
+        hide_parameters=True,  # parameters are names, addresses and codes
+    )
+
+
+def dispose() -> None:
+    """Close this process's connections (at its end, or when a test changes DATABASE_URL)."""
+    global _engine  # noqa: PLW0603
+    with _lock:
+        if _engine is not None:
+            _engine.dispose()
+        _engine = None
+
+
+def _forget_after_fork() -> None:
+    """Drop what the parent opened without closing it: of four children that shared a pool, three hung."""
+    global _engine, _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    if _engine is not None:
+        _engine.dispose(close=False)
+    _engine = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+
+
+@contextmanager
+def transaction() -> Iterator[Connection]:
+    """A connection in a transaction of its own, committed at the end of the block.
+
+    Raises DatabaseUnavailable when the server can't be reached or went away; other database errors pass.
+    """
+    with _unavailable(), engine().begin() as connection:
+        yield connection
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """As `transaction`, for the ORM: `with session() as s: …` commits at the end."""
+    with _unavailable(), sessionmaker(engine(), expire_on_commit=False).begin() as orm_session:
+        yield orm_session
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as error:
+        raise DatabaseUnavailable("all database connections are in use") from error
+    except OperationalError as error:
+        raise DatabaseUnavailable("the database can't be reached or refused the work") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable("the database closed the connection") from error
+        raise

@@ -1,0 +1,33 @@
+"""Brings the database to the newest revision, and tells whether it is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from app.core.database import transaction
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def upgrade() -> None:
+    """Run every migration not yet run."""
+    command.upgrade(_config(), "head")
+
+
+def revisions() -> tuple[str | None, str | None]:
+    """(the database's revision, the newest one); equal when nothing is left to run."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    with transaction() as connection:
+        return MigrationContext.configure(connection).get_current_revision(), head
