@@ -1,0 +1,166 @@
+"""HTTP for many threads over few connections: libcurl's multi interface on one event-loop thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pycurl
+
+from app.providers.http_exchange import Exchange, HttpError, Request, Response
+
+#: Requests under way on one HTTP/2 connection; the limit that Google's servers announce.
+STREAMS = 100
+
+
+class HttpClient:
+    """POSTs for any number of threads, over at most `connections` connections to a host.
+
+    HTTP/2 is used over TLS where the server offers it, HTTP/1.1 else. Certificates are verified against the
+    public authorities and those in `ca_file` (PEM). `connect_timeout` (seconds) bounds name, TCP and TLS,
+    `timeout` a whole call, however many requests it has; what could not begin within half of that is not sent.
+    Redirects are not followed and the environment's proxies not used. A forked child connects anew.
+
+    Raises OSError when `ca_file` can't be read.
+    """
+
+    _lock: threading.Lock
+    _engine: _Engine | None
+
+    def __init__(
+        self,
+        *,
+        ca_file: str | None = None,
+        connections: int = 4,
+        connect_timeout: float = 5.0,
+        timeout: float = 15.0,
+    ) -> None:
+        self._connections = connections
+        self._timeout = timeout
+        self._options: dict[int, Any] = {
+            pycurl.POST: 1,
+            pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+            pycurl.PROXY: "",
+            pycurl.NOSIGNAL: 1,  # signals belong to the main thread
+            pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
+            pycurl.PIPEWAIT: 1,  # share a connection that is being opened rather than open one more
+            pycurl.TCP_KEEPALIVE: 1,
+            pycurl.CONNECTTIMEOUT_MS: round(connect_timeout * 1000),
+            pycurl.CAINFO: certifi.where(),
+        }
+        if ca_file:
+            # libcurl takes one file or one blob. Each request then copies the blob, 0.1 ms: for private CAs only.
+            both = Path(certifi.where()).read_bytes() + b"\n" + Path(ca_file).read_bytes()
+            self._options[pycurl.CAINFO_BLOB] = both
+        self.forget()
+        _clients.add(self)
+
+    def request(self, request: Request) -> Response:
+        """POST one request and wait for the answer. Raises HttpError."""
+        answer = self.request_many([request])[0]
+        if isinstance(answer, HttpError):
+            raise answer
+        return answer
+
+    def request_many(self, requests: Sequence[Request]) -> list[Response | HttpError]:
+        """POST all at once and wait for all the answers, in the order of the requests."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = _Engine(self._options, self._connections, self._timeout)
+            answers = asyncio.run_coroutine_threadsafe(self._engine.answer(requests), self._engine.loop)
+        return answers.result()
+
+    def close(self) -> None:
+        """Close the connections once what is under way is answered; a later request opens new ones."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine:
+            engine.stop()
+
+    def forget(self) -> None:
+        """Start afresh in a forked child: the parent's thread is not here and its lock may be held."""
+        self._lock = threading.Lock()
+        self._engine = None
+
+
+class _Engine:
+    """The thread that owns the connections of one client in one process."""
+
+    def __init__(self, options: Mapping[int, Any], connections: int, timeout: float) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._options = options
+        self._timeout = timeout
+        self._slots = asyncio.Semaphore(connections * STREAMS)
+        self._stopping = asyncio.Event()
+        self._multi = pycurl.AsyncCurlMulti()
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, connections)
+        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._thread.start()
+        _engines.append(self)
+
+    def stop(self) -> None:
+        """Return when all is answered and closed."""
+        self.loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        _engines.remove(self)
+
+    async def answer(self, requests: Sequence[Request]) -> list[Response | HttpError]:
+        start = self.loop.time()
+        return await asyncio.gather(*(self._answer_one(request, start) for request in requests))
+
+    def _run(self) -> None:
+        self.loop.run_until_complete(self._serve())
+        self.loop.close()
+
+    async def _serve(self) -> None:
+        await self._stopping.wait()
+        if under_way := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(under_way)
+        await self._multi.aclose()
+
+    async def _answer_one(self, request: Request, start: float) -> Response | HttpError:
+        try:
+            async with asyncio.timeout_at(start + self._timeout / 2):
+                await self._slots.acquire()
+        except TimeoutError:
+            return HttpError(f"no free connection within {self._timeout / 2:g} s", sent=False)
+        try:
+            return await self._exchange(request, start + self._timeout)
+        finally:
+            self._slots.release()
+
+    async def _exchange(self, request: Request, deadline: float) -> Response | HttpError:
+        exchange = Exchange()
+        curl = pycurl.Curl()
+        try:
+            for option, value in self._options.items():
+                curl.setopt(option, value)
+            curl.setopt(pycurl.TIMEOUT_MS, round((deadline - self.loop.time()) * 1000))
+            exchange.set_up(curl, request)
+            await self._multi.perform(curl)
+            return exchange.answer(curl)
+        except pycurl.error as error:
+            return exchange.failure(error)
+        finally:
+            curl.close()
+
+
+_clients: weakref.WeakSet[HttpClient] = weakref.WeakSet()
+#: Keeps a parent's engines alive in its children: freeing one would say goodbye on the parent's connections.
+_engines: list[_Engine] = []
+
+
+def _forget_engines() -> None:
+    for client in _clients:
+        client.forget()
+
+
+os.register_at_fork(after_in_child=_forget_engines)

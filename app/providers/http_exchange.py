@@ -1,0 +1,131 @@
+"""One HTTP request to a provider: what is asked, what came back, and whether it can have reached the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pycurl
+
+from app.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, Transient
+
+#: No provider's answer comes near it; a broken or hostile one must not fill the memory.
+MAX_BODY = 1024 * 1024
+
+#: Errors that the next try meets too, as long as the settings stay as they are.
+_SETTINGS_ERRORS = {
+    pycurl.E_UNSUPPORTED_PROTOCOL,
+    pycurl.E_URL_MALFORMAT,
+    pycurl.E_PEER_FAILED_VERIFICATION,
+    pycurl.E_SSL_CACERT_BADFILE,
+}
+#: What our own callbacks' verdicts mean, where libcurl only says that a callback gave one.
+_PLAIN_TEXTS = {
+    pycurl.E_ABORTED_BY_CALLBACK: "the connection closed before the answer",
+    pycurl.E_WRITE_ERROR: f"the answer is longer than {MAX_BODY} bytes",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One POST. Header values are ASCII without line breaks."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """A complete answer. `retry_after`: the seconds that its Retry-After asks for, in either form, if any."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: float | None
+
+    def json(self) -> dict[str, Any]:
+        """The body if it is a JSON object, else {}."""
+        try:
+            content = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+class HttpError(Exception):
+    """No complete answer came.
+
+    `sent`: the request was (or may have been) written, so the server may have acted on it. `misconfigured`:
+    the settings are at fault (URL, CA file, a certificate that can't be verified).
+    """
+
+    def __init__(self, message: str, *, sent: bool, misconfigured: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+        self.misconfigured = misconfigured
+
+    def as_provider_error(self, provider: str) -> ProviderError:
+        """The same in the house's words; `provider` names the server in the text."""
+        if self.misconfigured:
+            return Misconfigured(f"{provider} can't be used with these settings: {self}")
+        if self.sent:
+            return OutcomeUnknown(f"{provider} gave no answer: {self}")
+        return Transient(f"{provider} could not be reached: {self}")
+
+
+class Exchange:
+    """What came of one request so far, told by libcurl's callbacks."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+        self._written = False
+        self._refused = False
+
+    def set_up(self, curl: Any, request: Request) -> None:
+        """Make `curl`, a pycurl.Curl, post `request` and report here."""
+        curl.setopt(pycurl.URL, request.url)
+        curl.setopt(pycurl.POSTFIELDS, request.body)
+        curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()])
+        curl.setopt(pycurl.PREREQFUNCTION, self._before_write)
+        curl.setopt(pycurl.VERBOSE, 1)  # 0.01 ms a request; without it DEBUGFUNCTION hears nothing
+        curl.setopt(pycurl.DEBUGFUNCTION, self._overhear)
+        curl.setopt(pycurl.WRITEFUNCTION, self._keep)
+
+    def answer(self, curl: Any) -> Response:
+        """The complete answer, once `curl` is done."""
+        return Response(
+            status=curl.getinfo(pycurl.RESPONSE_CODE),
+            body=bytes(self._body),
+            retry_after=float(curl.getinfo(pycurl.RETRY_AFTER)) or None,
+        )
+
+    def failure(self, error: pycurl.error) -> HttpError:
+        """Why no answer came."""
+        code, text = error.args
+        return HttpError(
+            _PLAIN_TEXTS.get(code, f"curl {code}: {text}"),
+            sent=self._written and not self._refused,
+            misconfigured=code in _SETTINGS_ERRORS,
+        )
+
+    def _before_write(self, *_addresses: object) -> int:
+        # When a kept connection dies unanswered, libcurl silently repeats the POST, though the server may have
+        # acted on it: only what an HTTP/2 server declared untouched (RFC 9113, 8.7) may go out again.
+        if self._written and not self._refused:
+            return int(pycurl.PREREQFUNC_ABORT)
+        self._written, self._refused = True, False
+        return int(pycurl.PREREQFUNC_OK)
+
+    def _overhear(self, kind: int, text: bytes) -> None:
+        # The only place where libcurl tells of GOAWAY and REFUSED_STREAM. Should the words change, such a
+        # request is reported as unanswered, which is the safe side.
+        if kind == pycurl.INFOTYPE_TEXT and b"refused by server" in text:
+            self._refused = True
+
+    def _keep(self, part: bytes) -> int:
+        if len(self._body) + len(part) > MAX_BODY:
+            return 0  # anything but the part's length ends the transfer
+        self._body.extend(part)
+        return len(part)

@@ -1,0 +1,193 @@
+"""E-mail by SMTP: a pool of kept sessions, and what a server's refusal means to us."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import get_args
+
+import certifi
+
+from app.providers.base import Email, Receipt
+from app.providers.errors import InvalidRecipient, Misconfigured, ProviderError, Rejected, Transient
+from app.providers.mime import build, parse_sender, recipient
+from app.providers.smtp_session import Refused, Security, Server, SmtpSession, StaleSession
+from app.providers.smtp_wire import Reply
+
+#: Refused with 5yz, these stop the channel: they come before any message has its say.
+_SESSION_STAGES = {"greeting", "EHLO", "STARTTLS", "AUTH"}
+#: Login or encryption is missing or refused, whatever the command (RFC 4954 6, RFC 3207 4).
+_ACCESS_CODES = {530, 534, 535, 538}
+#: 5.1.z speaks of an address; these two of the sender's (RFC 3463 3.2), which some servers judge at RCPT.
+_SENDER_CODES = {"5.1.7", "5.1.8"}
+#: How servers name what they queued: "queued as 4CkF5q" (Postfix), "id=1rQ2-0001" (Exim).
+_QUEUE_ID = re.compile(r"(?:\bqueued as |\bid=)([\w.-]+)", re.IGNORECASE)
+
+
+class _Pool:
+    """The sessions of one process: `slots` bounds those in use, `idle` holds the others, last used last."""
+
+    def __init__(self, limit: int) -> None:
+        self.slots = threading.BoundedSemaphore(limit)
+        self.idle: deque[SmtpSession] = deque()  # append and pop are atomic
+
+
+class SmtpProvider:
+    """Sends e-mail through one SMTP server; safe for many threads, and across a fork."""
+
+    def __init__(  # noqa: PLR0913  (plain values, each by its name, are what a provider is made from)
+        self,
+        *,
+        host: str,
+        port: int,
+        security: Security,
+        user: str | None,
+        password: str | None,
+        sender: str,
+        ca_file: str | None,
+        connect_timeout: float = 5.0,
+        timeout: float = 10.0,
+        deadline: float = 30.0,
+        max_sessions: int = 8,
+        max_messages: int = 100,
+        max_age: float = 60.0,
+        max_idle: float = 30.0,
+    ) -> None:
+        """Times in seconds: one connection attempt, one read or write, one whole send, a session's life.
+
+        `sender` as in "Pafar <no-reply@pafar.example>"; `ca_file` (PEM) is trusted besides the public CAs.
+        Opens no connection. Raises Misconfigured, which names the bad parameter.
+        """
+        if security not in get_args(Security):
+            raise Misconfigured(f"security: {security!r}, allowed are {', '.join(get_args(Security))}")
+        if (user is None) != (password is None):
+            raise Misconfigured("user, password: one is set without the other")
+        self._sender = sender
+        self._mail_from = parse_sender(sender)[1]
+        self._server = Server(
+            host=host,
+            port=port,
+            security=security,
+            tls=_tls(ca_file),
+            user=user,
+            password=password or "",
+            # Relays turn away names they can't make sense of, and a container's own name is such a one.
+            ehlo_name=self._mail_from.rpartition("@")[2],
+            connect_timeout=connect_timeout,
+            timeout=timeout,
+        )
+        self._deadline = deadline
+        self._max_sessions = max_sessions
+        self._max_messages = max_messages
+        self._max_age = max_age
+        self._max_idle = max_idle
+        self._pools: dict[int, _Pool] = {}
+
+    def send(self, message: Email) -> Receipt:
+        """Hand over one e-mail. Raises ProviderError; `provider_id` is the server's queue id, or the Message-ID.
+
+        Transient: not connected, timed out or lost before the final dot, 4yz. OutcomeUnknown: lost after it.
+        Misconfigured: login, encryption, certificate. InvalidRecipient: 5.1.z at RCPT. Rejected: other 5yz.
+        """
+        deadline = time.monotonic() + self._deadline
+        to = recipient(message.to)
+        content = build(message, self._sender)
+        pool = self._own_pool()
+        if not pool.slots.acquire(timeout=self._deadline):
+            raise Transient(f"all {self._max_sessions} SMTP sessions stayed busy for {self._deadline:g} s")
+        try:
+            reply = self._deliver(pool, to, content, deadline)
+        except Refused as refusal:
+            raise _meaning(refusal) from None
+        except OSError as error:
+            raise Transient(f"SMTP server {self._server.host}:{self._server.port}: {error}") from None
+        finally:
+            pool.slots.release()
+        return Receipt(_queue_id(reply, to) or f"<{message.reference}@{self._server.ehlo_name}>")
+
+    def close(self) -> None:
+        """End the kept connections."""
+        idle = self._own_pool().idle
+        with suppress(IndexError):
+            while True:
+                idle.pop().close()
+
+    def _deliver(self, pool: _Pool, to: str, content: bytes, deadline: float) -> Reply:
+        session = self._idle_session(pool) or SmtpSession(self._server, deadline)
+        try:
+            return session.send(self._mail_from, to, content, deadline)
+        except StaleSession:
+            session.close()
+            session = SmtpSession(self._server, deadline)
+            return session.send(self._mail_from, to, content, deadline)
+        finally:
+            if self._is_usable(session):
+                pool.idle.append(session)
+            else:
+                session.close()
+
+    def _idle_session(self, pool: _Pool) -> SmtpSession | None:
+        with suppress(IndexError):
+            while True:
+                session = pool.idle.pop()
+                if self._is_usable(session):
+                    return session
+                session.close()
+        return None
+
+    def _is_usable(self, session: SmtpSession) -> bool:
+        now = time.monotonic()
+        return (
+            session.healthy
+            and session.messages < self._max_messages
+            and now - session.opened < self._max_age
+            and now - session.used < self._max_idle
+        )
+
+    def _own_pool(self) -> _Pool:
+        """This process's pool. After a fork a new one, with new locks: the old may be held by lost threads."""
+        process = os.getpid()
+        pool = self._pools.get(process)
+        if pool is None:
+            pool = self._pools.setdefault(process, _Pool(self._max_sessions))
+            for other in set(self._pools) - {process}:
+                inherited = self._pools.pop(other, None)
+                for session in inherited.idle if inherited else ():
+                    session.abandon()
+        return pool
+
+
+def _tls(ca_file: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=certifi.where())
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError, for a file that holds no certificate, is one too
+            raise Misconfigured(f"ca_file: {ca_file}: {error.strerror or 'no PEM certificate'}") from None
+    return context
+
+
+def _meaning(refusal: Refused) -> ProviderError:
+    """Our word for a 4yz or 5yz. The server's own text stays out: it often repeats the recipient's address."""
+    reply, stage = refusal.reply, refusal.stage
+    said = f"the SMTP server refused {stage} with {reply.status}"
+    if reply.code < 500:
+        return Transient(said, code=reply.status)
+    if stage in _SESSION_STAGES or reply.code in _ACCESS_CODES:
+        return Misconfigured(said, code=reply.status)
+    if stage == "RCPT" and reply.enhanced.startswith("5.1.") and reply.enhanced not in _SENDER_CODES:
+        return InvalidRecipient(said, code=reply.status)
+    return Rejected(said, code=reply.status)
+
+
+def _queue_id(reply: Reply, to: str) -> str:
+    """The id in a final reply; else its text, cut to 200 characters, if that tells one message from another."""
+    if match := _QUEUE_ID.search(reply.text):
+        return match[1][:200]
+    tells = any(character.isdigit() for character in reply.text) and to.lower() not in reply.text.lower()
+    return reply.text[:200] if tells else ""

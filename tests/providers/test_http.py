@@ -1,0 +1,253 @@
+"""The HTTP client against real servers: sharing connections, and telling what can have been sent."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from app.providers.http import HttpClient
+from app.providers.http_exchange import MAX_BODY, HttpError, Request, Response
+from sandbox.standins.script import ACCEPT_THEN_DROP, HANG, Behaviour, answer, slow
+from sandbox.standins.tls import Authority, issue
+from tests.providers.echo import Echo
+from tests.providers.http2_server import Refusal, RefusingServer
+
+ROOT = Path(__file__).resolve().parents[2]
+MakeClient = Callable[..., HttpClient]
+
+
+def post(server: Echo | RefusingServer | str, body: bytes = b"hello") -> Request:
+    url = server if isinstance(server, str) else server.url
+    return Request(url=url, headers={"Content-Type": "text/plain"}, body=body)
+
+
+def failure(client: HttpClient, request: Request) -> HttpError:
+    with pytest.raises(HttpError) as caught:
+        client.request(request)
+    return caught.value
+
+
+@pytest.fixture
+def make(authority: Authority) -> Iterator[MakeClient]:
+    """Makes clients that trust the test's authority, and closes them."""
+    made = []
+
+    def client(**options: float) -> HttpClient:
+        made.append(HttpClient(ca_file=str(authority.ca_file), **options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield client
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
+def echo(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Echo]:
+    with Echo(authority if request.param == "HTTP/2" else None) as server:
+        yield server
+
+
+def test_one_connection_serves_many_requests(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    for number in range(50):
+        body = str(number).encode()
+        assert client.request(post(echo, body)).body == body
+    assert len(echo.connections) == 1
+
+
+def test_many_threads_share_a_few_connections(echo: Echo, make: MakeClient) -> None:
+    client = make(connections=4)
+
+    def work(thread: int) -> None:
+        for number in range(50):
+            body = f"{thread}/{number}".encode()
+            assert client.request(post(echo, body)).body == body
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert len(echo.bodies) == 400
+    assert len(echo.connections) <= 4
+
+
+def test_a_thousand_at_once_are_answered_in_order(echo: Echo, make: MakeClient) -> None:
+    bodies = [str(number).encode() for number in range(1000)]
+    answers = make(connections=4, timeout=60).request_many([post(echo, body) for body in bodies])
+    assert [one.body for one in answers if isinstance(one, Response)] == bodies
+    assert len(echo.connections) <= 4
+
+
+def test_a_refused_connection_was_not_sent(make: MakeClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    error = failure(make(), post(url))
+    assert (error.sent, error.misconfigured) == (False, False)
+
+
+def test_a_silent_handshake_ends_at_the_connect_timeout_and_was_not_sent(make: MakeClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        start = time.monotonic()
+        error = failure(
+            make(connect_timeout=0.3, timeout=600), post(f"https://127.0.0.1:{listener.getsockname()[1]}/")
+        )
+    assert (error.sent, error.misconfigured) == (False, False)
+    assert time.monotonic() - start < 300
+
+
+def test_an_unknown_authority_or_a_bad_url_is_a_setting(
+    authority: Authority, make: MakeClient, tmp_path: Path
+) -> None:
+    with Echo(issue(tmp_path)) as stranger, Echo(authority) as known:
+        client = make()
+        assert client.request(post(known)).status == 200
+        assert failure(client, post(stranger)).misconfigured
+        assert failure(client, post("ftp://127.0.0.1/")).misconfigured
+        assert failure(client, post("http://")).misconfigured
+    assert stranger.bodies == []
+
+
+def test_a_hanging_server_counts_as_sent(echo: Echo, make: MakeClient) -> None:
+    echo.script.append(HANG)
+    error = failure(make(timeout=0.5), post(echo))
+    assert (error.sent, error.misconfigured) == (True, False)
+
+
+def test_a_post_whose_answer_was_lost_is_never_repeated(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    client.request(post(echo, b"first"))
+    for number in range(5):
+        echo.script.append(ACCEPT_THEN_DROP)
+        assert failure(client, post(echo, f"lost {number}".encode())).sent
+        client.request(post(echo, b"next"))
+    lost = [body for body in echo.bodies if body.startswith(b"lost")]
+    assert lost == [f"lost {number}".encode() for number in range(5)]
+
+
+@pytest.mark.parametrize("refusal", ["goaway", "goaway and close", "refused stream"])
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_the_server_declared_untouched_goes_out_again(
+    authority: Authority, make: MakeClient, refusal: Refusal, warm: bool
+) -> None:
+    with RefusingServer(authority, refusal) as server:
+        client = make()
+        if warm:
+            client.request(post(server, b"first"))
+        server.refuse.add(b"hello")
+        assert client.request(post(server)).status == 200
+        assert server.bodies.count(b"hello") == 2
+
+
+def test_a_connection_that_idled_away_is_replaced(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    client.request(post(echo))
+    echo.stop()
+    echo.start()
+    time.sleep(1.5)  # libcurl trusts a connection that it used within the last second
+    assert client.request(post(echo)).status == 200
+
+
+def test_what_found_no_connection_was_not_sent(make: MakeClient) -> None:
+    with Echo() as server:
+        server.script.append(HANG)
+        answers = make(connections=1, timeout=1).request_many([post(server), post(server)])
+    assert sorted(one.sent for one in answers if isinstance(one, HttpError)) == [False, True]
+    assert len(server.bodies) == 1
+
+
+def test_what_found_no_stream_was_not_sent(authority: Authority, make: MakeClient) -> None:
+    with Echo(authority) as server:
+        server.script.extend([HANG] * 150)
+        answers = make(connections=1, timeout=4).request_many([post(server)] * 150)
+    sent = [one for one in answers if isinstance(one, HttpError) and one.sent]
+    assert len(server.bodies) == len(sent) <= 100
+    assert len(answers) == 150
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "wait"),
+    [
+        (answer(503, b"", headers={"Retry-After": "7"}), pytest.approx(7)),
+        (answer(503, b""), None),
+        (answer(503, b"", headers={"Retry-After": "soon"}), None),
+    ],
+)
+def test_retry_after_in_seconds(echo: Echo, make: MakeClient, behaviour: Behaviour, wait: float | None) -> None:
+    echo.script.append(behaviour)
+    assert make().request(post(echo)).retry_after == wait
+
+
+def test_retry_after_as_a_date(echo: Echo, make: MakeClient) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=2), usegmt=True)
+    echo.script.append(answer(503, b"", headers={"Retry-After": date}))
+    wait = make().request(post(echo)).retry_after
+    assert wait is not None
+    assert 3600 < wait <= 7200
+
+
+def test_a_redirect_is_not_followed(echo: Echo, make: MakeClient) -> None:
+    echo.script.append(answer(307, b"", headers={"Location": echo.url}))
+    assert make().request(post(echo)).status == 307
+    assert len(echo.bodies) == 1
+
+
+def test_an_endless_answer_is_cut(echo: Echo, make: MakeClient) -> None:
+    echo.script.append(answer(200, b"x" * MAX_BODY))
+    echo.script.append(answer(200, b"x" * (MAX_BODY + 1)))
+    client = make()
+    assert len(client.request(post(echo)).body) == MAX_BODY
+    error = failure(client, post(echo))
+    assert error.sent
+    assert "longer" in str(error)
+
+
+def test_the_environments_proxy_is_not_used(echo: Echo, make: MakeClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1/")
+    assert make().request(post(echo)).status == 200
+
+
+def test_close_waits_for_what_is_under_way_and_the_client_can_be_used_again(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    client.request(post(echo))
+    echo.script.append(slow(0.5))
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(client.request, post(echo, b"slow"))
+        while b"slow" not in echo.bodies:
+            time.sleep(0.01)
+        client.close()
+        assert under_way.result().body == b"slow"
+    assert client.request(post(echo)).status == 200
+    assert len(echo.connections) == 2
+
+
+FORKING = """
+import os, sys
+from app.providers.http import HttpClient
+from app.providers.http_exchange import Request
+url, ca_file = sys.argv[1:]
+client = HttpClient(ca_file=ca_file)
+def send(body):
+    assert client.request(Request(url=url, headers={}, body=body)).body == body
+send(b"parent")
+child = os.fork()
+if not child:
+    send(b"child")
+    sys.exit(7)  # an ordinary end, with all its clearing up
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+send(b"parent again")
+"""
+
+
+def test_a_forked_child_leaves_the_parents_connection_alone(echo: Echo, authority: Authority) -> None:
+    command = [sys.executable, "-c", FORKING, echo.url, str(authority.ca_file)]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=300)
+    assert echo.bodies == [b"parent", b"child", b"parent again"]
+    assert len(echo.connections) == 2
