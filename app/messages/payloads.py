@@ -1,0 +1,160 @@
+"""What each sending task takes: its parameters as a model, checked whole before anything is written or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic_core import ErrorDetails
+
+from app.messages.base import InvalidPayload, Kind
+from app.messages.fields import (
+    Amount,
+    BusInfo,
+    Currency,
+    Defaults,
+    DeviceTokens,
+    EmailAddress,
+    Identifier,
+    LocaleName,
+    Moment,
+    PhoneNumber,
+    Reference,
+    Seats,
+    Text,
+    Timezone,
+    zone_shown,
+)
+
+__all__ = [
+    "BookingConfirmationEmail",
+    "BookingConfirmationPush",
+    "BookingConfirmationSms",
+    "Defaults",
+    "Details",
+    "details",
+    "dump",
+    "validate",
+]
+
+
+class Payload(BaseModel):
+    """A task's parameters. Unknown keys are ignored; the repr shows nothing, as every value is personal."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        return ()
+
+
+class Details(Payload):
+    """A task's `…_data`. Times are UTC; `timezone` says how to show them."""
+
+    currency: Currency
+    locale: LocaleName
+    timezone: Timezone  # before every time: a time without a zone is read in it
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, data: object, info: ValidationInfo) -> object:
+        """Fill in the defaults, so that what is dumped stands on its own."""
+        if not isinstance(data, Mapping):
+            return data
+        given = {key: data[key] for key in cls.model_fields if data.get(key) is not None}
+        defaults = cast(Defaults, info.context)
+        return {
+            "currency": defaults.currency,
+            "locale": defaults.locale,
+            "timezone": zone_shown(given.values(), defaults.timezone),
+            **given,
+        }
+
+
+class Booking(Details):
+    """What every message about a booking names."""
+
+    booking_reference: Reference
+    origin: Text
+    destination: Text
+
+
+class PaidBooking(Booking):
+    """A booking as a text message tells it."""
+
+    departure_time: Moment
+    seats: Seats
+    total_amount: Amount
+
+
+class PaidBookingWithBus(PaidBooking):
+    """A booking as an e-mail tells it."""
+
+    arrival_time: Moment | None = None
+    bus_info: BusInfo = None
+
+
+class BookingOnPhone(Booking):
+    """A booking as a push tells it; the ids open the app's screen."""
+
+    booking_id: Identifier | None = None
+    trip_id: Identifier | None = None
+
+
+class BookingConfirmationEmail(Payload):
+    """The parameters of `send_booking_confirmation_email`."""
+
+    user_email: EmailAddress
+    user_name: Text
+    booking_data: PaidBookingWithBus
+
+
+class BookingConfirmationSms(Payload):
+    """The parameters of `send_booking_confirmation_sms`."""
+
+    phone_number: PhoneNumber
+    user_name: Text
+    booking_data: PaidBooking
+
+
+class BookingConfirmationPush(Payload):
+    """The parameters of `send_booking_confirmation_push`."""
+
+    device_tokens: DeviceTokens
+    user_name: Text
+    booking_data: BookingOnPhone
+
+
+def validate(kind: Kind, arguments: Mapping[str, Any], defaults: Defaults) -> BaseModel:
+    """The task's arguments, by parameter name, as the kind's payload.
+
+    Raises InvalidPayload naming every bad field, what is wrong with it and what is allowed.
+    """
+    try:
+        return kind.payload.model_validate(dict(arguments), context=defaults)
+    except ValidationError as error:
+        problems = "; ".join(map(_problem, error.errors(include_input=False, include_url=False)))
+    # Raised out here, so that no traceback drags along pydantic's error, which holds the values.
+    raise InvalidPayload(problems)
+
+
+def dump(payload: BaseModel) -> dict[str, Any]:
+    """The payload as JSON-safe arguments: `validate` gives the same payload back, whatever the defaults."""
+    return payload.model_dump(mode="json", exclude_none=True)
+
+
+def details(payload: BaseModel) -> Details:
+    """The payload's `…_data`. Raises TypeError for a payload that has none."""
+    for _, value in payload:
+        if isinstance(value, Details):
+            return value
+    raise TypeError(f"{type(payload).__name__} has no data")
+
+
+def _problem(error: ErrorDetails) -> str:
+    field = ".".join(map(str, error["loc"]))
+    if error["type"] == "missing":
+        return f"{field}: is missing, but required"
+    if error["type"] == "model_type":
+        return f"{field}: must be a mapping of names to values"
+    return f"{field}: {error['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,112 @@
+"""Turns a checked payload into what the passenger reads, from the templates beside this file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateRuntimeError, select_autoescape
+from pydantic import BaseModel
+
+from app.messages import formats
+from app.messages.base import Kind
+from app.messages.inlining import inline
+from app.messages.payloads import details
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+#: What the phone app needs to open the right screen.
+_SCREEN_KEYS = ("booking_reference", "booking_id", "trip_id")
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedEmail:
+    """`subject` is one line; `text` and `html` say the same."""
+
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPush:
+    """`data` is for the app; a newer push with the same `tag` replaces this one."""
+
+    title: str = field(repr=False)
+    body: str = field(repr=False)
+    data: dict[str, str] = field(repr=False)
+    tag: str = field(repr=False)
+
+
+def render_email(kind: Kind, payload: BaseModel) -> RenderedEmail:
+    """The e-mail's parts. Raises jinja2.TemplateError if the template uses what the payload lacks."""
+    context = _context(payload)
+    folder = f"email/{kind.template}"
+    subject = _render(f"{folder}/subject.txt", context)
+    return RenderedEmail(
+        subject=subject,
+        text=_render(f"{folder}/body.txt", context) + "\n",
+        html=_render(f"{folder}/body.html", {**context, "subject": subject}),
+    )
+
+
+def render_sms(kind: Kind, payload: BaseModel) -> str:
+    """The text, in GSM-7 where that is possible. Raises as `render_email`."""
+    return formats.sms_friendly(_render(f"sms/{kind.template}.txt", _context(payload)))
+
+
+def render_push(kind: Kind, payload: BaseModel) -> RenderedPush:
+    """The push's parts. Raises as `render_email`."""
+    context = _context(payload)
+    links = {key: context[key] for key in _SCREEN_KEYS if context.get(key) is not None}
+    return RenderedPush(
+        title=_render(f"push/{kind.template}.title.txt", context),
+        body=_render(f"push/{kind.template}.body.txt", context),
+        data={"type": kind.template, **links},
+        tag=_render(f"push/{kind.template}.tag.txt", context),
+    )
+
+
+def _context(payload: BaseModel) -> dict[str, Any]:
+    """The parameters and the keys of the data, side by side, and how to write them."""
+    data = details(payload)
+    return {
+        **dict(payload),
+        **dict(data),
+        "money": partial(formats.money, currency=data.currency, locale=data.locale),
+        "plain_money": partial(formats.plain_money, currency=data.currency, locale=data.locale),
+        "date_time": partial(formats.date_time, zone_name=data.timezone, locale=data.locale),
+        "short_date_time": partial(formats.short_date_time, zone_name=data.timezone, locale=data.locale),
+        "seat_list": formats.seat_list,
+        "route": formats.route,
+    }
+
+
+def _render(name: str, context: dict[str, Any]) -> str:
+    return _ENVIRONMENT.get_template(name).render(context).strip()
+
+
+def _load(name: str) -> str:
+    source = (TEMPLATES / name).read_text(encoding="utf-8")
+    if not name.endswith(".html"):
+        return source
+    return inline(source, (TEMPLATES / "email/style.css").read_text(encoding="utf-8"))
+
+
+def _never_none(value: object) -> object:
+    if value is None:
+        raise TemplateRuntimeError("a template prints an optional value that is missing; ask with {% if %} first")
+    return value
+
+
+_ENVIRONMENT = Environment(
+    loader=FunctionLoader(_load),
+    autoescape=select_autoescape(enabled_extensions=("html",), default=False),
+    undefined=StrictUndefined,
+    finalize=_never_none,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
