@@ -1,0 +1,128 @@
+"""Claim, commit, talk to the world, record: the only caller of providers.
+
+No transaction is open while a provider is spoken to: a slow provider would hold connections and locks.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from app.core.database import transaction
+from app.core.errors import DatabaseUnavailable, PafarError
+from app.messages.kinds import KINDS
+from app.messages.payloads import validate
+from app.notifications import channels, policy, store
+from app.notifications.outcome import Busy, Failed, Outcome, Postponed, Recordable, Sent, Skipped, Unanswered
+from app.notifications.status import FINAL, Status
+from app.notifications.submit import defaults
+
+log = structlog.get_logger(__name__)
+
+#: Seconds for which an outcome is tried to be written, and the pause between: shorter than the relay's, so
+#: that after an outage the outcome is there before anybody takes the message for abandoned.
+RECORD_PATIENCE, RECORD_PAUSE = 60.0, 0.25
+
+
+class UnknownMessage(PafarError):
+    """There is no such message: its transaction was rolled back, or its day has been dropped."""
+
+
+def deliver(message_id: UUID) -> Outcome:
+    """Bring one message as far as it gets now, and say how far that is.
+
+    Calling it twice, or from two workers at once, sends once: only one of them holds the claim.
+    Raises UnknownMessage, DatabaseUnavailable; a fault of our own while rendering is recorded and raised.
+    """
+    with transaction() as connection:
+        held = store.claim(connection, message_id)
+    if held is None:
+        return _as_it_stands(message_id)
+    outcome = _attempt(held)
+    recorded = _record_patiently(held, outcome)
+    log.info(
+        "attempt", message=str(message_id), kind=held.kind, attempt=held.attempt, outcome=type(outcome).__name__
+    )
+    return outcome if recorded else _as_it_stands(message_id)
+
+
+def _attempt(held: store.Claim) -> Recordable:
+    try:
+        kind = KINDS[held.kind]
+        payload = validate(kind, held.payload, defaults())
+        repeats = channels.repeats(kind, payload)
+        refused = policy.why_not(valid_until=held.valid_until, now=held.now, repeats=repeats)
+        if refused is not None:
+            return refused
+        if held.unknown_attempts and not kind.resend_unknown:
+            return Unanswered("the worker that sent it died before it heard the answer")
+        return channels.attempt(held, kind, payload)
+    except Exception as error:
+        # A fault of ours (a template, a bug): sending again would fail again. Visible, and can be replayed.
+        with transaction() as connection:
+            store.finish(connection, held, Status.FAILED, reason=f"{type(error).__name__} in our own code")
+        raise
+
+
+def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
+    """Write the outcome even if the database is away for a while: unwritten, the message would go out again."""
+    give_up = time.monotonic() + RECORD_PATIENCE
+    while True:
+        try:
+            with transaction() as connection:
+                return _record(connection, held, outcome)
+        except DatabaseUnavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(RECORD_PAUSE)
+
+
+def _record(connection: Any, held: store.Claim, outcome: Recordable) -> bool:
+    """Write the outcome under the claim's attempt number; False if another attempt has taken over."""
+    match outcome:
+        case Sent(result, provider_id, sent, failed):
+            return store.finish(
+                connection,
+                held,
+                Status.SENT,
+                result=result,
+                provider_id=provider_id,
+                sent_count=sent,
+                failed_count=failed,
+            )
+        case Skipped(reason, result):
+            return store.finish(connection, held, Status.SKIPPED, reason=reason, result=result)
+        case Failed(reason, sent, failed):
+            return store.finish(
+                connection, held, Status.FAILED, reason=reason, sent_count=sent, failed_count=failed
+            )
+        case Unanswered(reason):
+            return store.finish(connection, held, Status.UNKNOWN, reason=reason)
+        case Postponed():
+            return store.postpone(
+                connection,
+                held,
+                wait=outcome.wait,
+                reason=outcome.reason,
+                unknown=outcome.unknown,
+                pending_tokens=list(outcome.pending_tokens) if outcome.pending_tokens else None,
+                sent_count=outcome.sent_count,
+                failed_count=outcome.failed_count,
+            )
+
+
+def _as_it_stands(message_id: UUID) -> Outcome:
+    """The outcome that is already written, for a wake-up that came twice or too early."""
+    with transaction() as connection:
+        now = store.standing(connection, message_id)
+    if now is None:
+        raise UnknownMessage(f"no message {message_id}")
+    if now.status not in FINAL:
+        return Busy()
+    if now.status in (Status.SENT, Status.SKIPPED):
+        result = now.result or {}
+        return Sent(result, None) if now.status is Status.SENT else Skipped(now.reason or "", result)
+    return Failed(now.reason or "") if now.status is Status.FAILED else Unanswered(now.reason or "")

@@ -1,0 +1,232 @@
+"""Every statement on messages and their to-do list. Deadlines are by the database's clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import Uuid
+
+from app.notifications.status import Status
+
+#: Seconds a worker may hold a message. Longer than a send may take, short enough that a killed worker's
+#: message goes out within half a minute.
+LEASE = 25.0
+#: Seconds after which a published wake-up that nobody took is looked at.
+GRACE = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A validated message to be written."""
+
+    id: UUID
+    kind: str
+    task: str
+    queue: str
+    priority: int
+    payload: dict[str, Any]
+    booking_reference: str | None
+    valid_until: datetime
+    pending_tokens: list[str] | None
+    wait: float  # seconds before its first attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A message that this worker holds until the lease runs out, and under this attempt number."""
+
+    id: UUID
+    kind: str
+    payload: dict[str, Any]
+    attempt: int
+    valid_until: datetime
+    pending_tokens: list[str] | None
+    sent_count: int
+    failed_count: int
+    unknown_attempts: int
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a message stands that could not be claimed."""
+
+    status: Status
+    reason: str | None
+    result: dict[str, Any] | None
+
+
+_INSERT = text("""
+    WITH written AS (
+        INSERT INTO notifications (id, kind, status, priority, payload, booking_reference, valid_until,
+                                   pending_tokens, not_before)
+        VALUES (:id, :kind, 'queued', :priority, :payload, :booking_reference, :valid_until,
+                :pending_tokens, clock_timestamp() + make_interval(secs => :wait))
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id, not_before
+    )
+    INSERT INTO outbox (id, task, queue, priority, due_at, published_at)
+    SELECT id, :task, :queue, :priority, not_before + make_interval(secs => :grace),
+           CASE WHEN :published THEN clock_timestamp() END
+    FROM written
+    RETURNING extract(epoch FROM clock_timestamp())::float8
+""").bindparams(bindparam("payload", type_=JSONB), bindparam("pending_tokens", type_=JSONB(none_as_null=True)))
+
+
+def insert(connection: Connection, message: NewMessage, *, published: bool) -> float | None:
+    """Write the message and its to-do line; the database's time (seconds since 1970), None if it was there.
+
+    `published` says that the caller publishes it right after the commit; without, the relay does, at once.
+    """
+    row = {name: getattr(message, name) for name in message.__slots__}
+    grace = GRACE if published else 0.0
+    at: float | None = connection.scalar(_INSERT, row | {"published": published, "grace": grace})
+    return at
+
+
+_CLAIM = text("""
+    WITH claimed AS (
+        UPDATE notifications
+        SET status = 'sending', attempt = attempt + 1,
+            -- A lease that is still set was never given back: its worker died or hangs, outcome unknown.
+            unknown_attempts = unknown_attempts + (lease_until IS NOT NULL)::int,
+            lease_until = clock_timestamp() + make_interval(secs => :lease)
+        WHERE id = :id
+          AND (status = 'queued' AND not_before <= clock_timestamp()
+               OR status = 'sending' AND lease_until <= clock_timestamp())
+        RETURNING id, kind, payload, attempt, valid_until, pending_tokens, sent_count, failed_count,
+                  unknown_attempts, lease_until
+    ), watched AS (
+        -- Nothing waits in the broker for it any more: when the lease runs out, publish without looking.
+        UPDATE outbox SET due_at = claimed.lease_until, published_at = NULL
+        FROM claimed WHERE outbox.id = claimed.id
+    )
+    SELECT id, kind, payload, attempt, valid_until, pending_tokens, sent_count, failed_count,
+           unknown_attempts, clock_timestamp() AS now
+    FROM claimed
+""").columns(id=Uuid)
+
+
+def claim(connection: Connection, message_id: UUID) -> Claim | None:
+    """Take the message for LEASE seconds; None if it is final, held by another, or not yet due."""
+    row = connection.execute(_CLAIM, {"id": message_id, "lease": LEASE}).one_or_none()
+    return Claim(**row._mapping) if row else None
+
+
+def standing(connection: Connection, message_id: UUID) -> Standing | None:
+    """How the message stands; None if there is no such row."""
+    row = connection.execute(
+        text("SELECT status, reason, result FROM notifications WHERE id = :id"), {"id": message_id}
+    ).one_or_none()
+    return Standing(status=Status(row.status), reason=row.reason, result=row.result) if row else None
+
+
+# An attempt that comes back after its lease was given to another finds a higher number and writes nothing.
+_FINISH = text("""
+    WITH finished AS (
+        UPDATE notifications
+        SET status = :status, reason = :reason, result = :result, provider_id = :provider_id,
+            sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
+            pending_tokens = NULL, lease_until = NULL, finished_at = clock_timestamp()
+        WHERE id = :id AND attempt = :attempt AND status = 'sending'
+        RETURNING id
+    )
+    DELETE FROM outbox USING finished WHERE outbox.id = finished.id RETURNING outbox.id
+""").bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
+
+
+def finish(connection: Connection, held: Claim, status: Status, **what: Any) -> bool:
+    """Write a final status under the claim's attempt number; False if another attempt has taken over."""
+    blank = {"reason": None, "result": None, "provider_id": None, "sent_count": 0, "failed_count": 0}
+    values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status}
+    return connection.execute(_FINISH, values).first() is not None
+
+
+_POSTPONE = text("""
+    WITH postponed AS (
+        UPDATE notifications
+        SET status = 'queued', reason = :reason, lease_until = NULL,
+            not_before = clock_timestamp() + make_interval(secs => :wait),
+            unknown_attempts = unknown_attempts + (:unknown)::int,
+            sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
+            pending_tokens = coalesce(:pending_tokens, pending_tokens)
+        WHERE id = :id AND attempt = :attempt AND status = 'sending'
+        RETURNING id, not_before
+    )
+    UPDATE outbox SET due_at = postponed.not_before, published_at = NULL
+    FROM postponed WHERE outbox.id = postponed.id
+    RETURNING outbox.id
+""").bindparams(bindparam("pending_tokens", type_=JSONB(none_as_null=True)))
+
+
+def postpone(connection: Connection, held: Claim, *, wait: float, **what: Any) -> bool:
+    """Give the message back, to be published in `wait` seconds; False if another attempt has taken over."""
+    values = what | {"id": held.id, "attempt": held.attempt, "wait": wait}
+    return connection.execute(_POSTPONE, values).first() is not None
+
+
+def remember_key(connection: Connection, key: str, message_id: UUID) -> UUID:
+    """The message that `key` stands for: `message_id` if the key is new, else the earlier one."""
+    connection.execute(
+        text("INSERT INTO idempotency_keys (key, notification_id) VALUES (:key, :id) ON CONFLICT DO NOTHING"),
+        {"key": key, "id": message_id},
+    )
+    return lookup_key(connection, key) or message_id
+
+
+def lookup_key(connection: Connection, key: str) -> UUID | None:
+    """The message that `key` stands for, None if nobody used it."""
+    found: UUID | None = connection.scalar(
+        text("SELECT notification_id FROM idempotency_keys WHERE key = :key").columns(notification_id=Uuid),
+        {"key": key},
+    )
+    return found
+
+
+# -- The relay's statements ------------------------------------------------------------------------------
+
+_DUE = text("""
+    SELECT id, task, queue, priority, attempt, extract(epoch FROM published_at)::float8 AS published_at,
+           extract(epoch FROM clock_timestamp())::float8 AS now
+    FROM outbox WHERE due_at <= clock_timestamp()
+    ORDER BY due_at LIMIT :size
+    FOR UPDATE SKIP LOCKED
+""").columns(id=Uuid)
+
+
+def due(connection: Connection, size: int) -> Sequence[Row[Any]]:
+    """Up to `size` to-do lines that are due, locked for this transaction; lines others hold are passed over."""
+    return connection.execute(_DUE, {"size": size}).all()
+
+
+_MOVE_ON = text("""
+    UPDATE outbox
+    SET due_at = clock_timestamp() + make_interval(secs => moved.wait),
+        published_at = CASE WHEN :published THEN to_timestamp(moved.at) ELSE published_at END,
+        attempt = attempt + (:published)::int
+    FROM unnest(:ids, :waits, :ats) AS moved(id, wait, at)
+    WHERE outbox.id = moved.id
+""").bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+def move_on(connection: Connection, lines: Sequence[tuple[UUID, float, float]], *, published: bool) -> None:
+    """Look at these lines again after their wait: (id, wait in seconds, the database's time)."""
+    ids, waits, ats = map(list, zip(*lines, strict=True))
+    connection.execute(_MOVE_ON, {"ids": ids, "waits": waits, "ats": ats, "published": published})
+
+
+def not_published(connection: Connection, ids: Sequence[UUID]) -> None:
+    """The publish right after the commit failed: the relay does it, at once."""
+    connection.execute(
+        text(
+            "UPDATE outbox SET published_at = NULL, due_at = clock_timestamp()"
+            " WHERE id = ANY(:ids) AND published_at IS NOT NULL"
+        ).bindparams(bindparam("ids", type_=ARRAY(Uuid))),
+        {"ids": list(ids)},
+    )

@@ -1,0 +1,164 @@
+"""Accepts messages: validates, writes row and to-do line, and publishes the wake-up after the commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import uuid_utils.compat
+from sqlalchemy import Connection
+from sqlalchemy.orm import Session
+
+from app.core.broker import WakeUp, broker
+from app.core.config import get_settings
+from app.core.database import transaction
+from app.core.errors import BrokerUnavailable, DatabaseUnavailable
+from app.messages.base import Kind
+from app.messages.payloads import Defaults, details, dump, validate
+from app.notifications import store
+from app.notifications.after_commit import after_commit
+
+#: How far a UUIDv7's time may lie from ours for the id to be taken as a row's id: partitions are by the day.
+ID_WINDOW = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that is written. `wake_up` is to be published after the commit, None if somebody else will."""
+
+    id: UUID
+    wake_up: WakeUp | None
+
+
+def check(kind: Kind, arguments: Mapping[str, Any]) -> None:
+    """Whether `accept` would take these arguments. Raises InvalidPayload, as it would."""
+    validate(kind, arguments, defaults())
+
+
+def accept(
+    connection: Connection,
+    kind: Kind,
+    arguments: Mapping[str, Any],
+    *,
+    message_id: UUID | None = None,
+    idempotency_key: str | None = None,
+    wait: float = 0.0,
+) -> Accepted:
+    """Write a message in the caller's transaction, to be sent `wait` seconds from now or later.
+
+    `arguments` are the task's parameters by name. With a key that was used before, the earlier message is
+    returned and nothing is written. Raises InvalidPayload, which names every bad field.
+    """
+    message = _compose(kind, arguments, message_id or uuid_utils.compat.uuid7(), wait)
+    if idempotency_key is not None:
+        earlier = store.remember_key(connection, idempotency_key, message.id)
+        if earlier != message.id:
+            return Accepted(earlier, None)
+    publish_directly = wait <= 0 and not broker.breaker.is_open
+    written_at = store.insert(connection, message, published=publish_directly)
+    if written_at is None or not publish_directly:
+        return Accepted(message.id, None)
+    return Accepted(message.id, WakeUp(str(message.id), kind.task, kind.queue, kind.priority, written_at))
+
+
+def accept_in(session: Session, kind: Kind, arguments: Mapping[str, Any], **options: Any) -> UUID:
+    """As `accept`, in the session's transaction: published once that commits, gone if it rolls back."""
+    accepted = accept(session.connection(), kind, arguments, **options)
+    if accepted.wake_up is not None:
+        after_commit(session, accepted.wake_up, publish_all)
+    return accepted.id
+
+
+def accept_now(kind: Kind, arguments: Mapping[str, Any], **options: Any) -> UUID:
+    """As `accept`, in a transaction of its own, and publish. Raises DatabaseUnavailable, InvalidPayload."""
+    with transaction() as connection:
+        accepted = accept(connection, kind, arguments, **options)
+    publish(accepted)
+    return accepted.id
+
+
+def accept_task(kind: Kind, arguments: Mapping[str, Any], task_id: str, *, wait: float = 0.0) -> Accepted:
+    """As `accept`, in a transaction of its own, for a task with an id; publishing is left to the caller.
+
+    An id that can't be a row's id becomes the row's idempotency key.
+    """
+    own = row_id(task_id)
+    key = None if own else f"task:{task_id}"
+    with transaction() as connection:
+        return accept(connection, kind, arguments, message_id=own, idempotency_key=key, wait=wait)
+
+
+def adopt(kind: Kind, arguments: Mapping[str, Any], task_id: str) -> UUID:
+    """The row of a task that came with its arguments: made now unless it is there already.
+
+    Such a task comes from another program, or from us while the database was away. It is being run, so
+    nothing is published.
+    """
+    return accept_task(kind, arguments, task_id).id
+
+
+def find(task_id: str) -> UUID | None:
+    """The row that a task's id stands for, None if there can be none."""
+    if (own := row_id(task_id)) is not None:
+        return own
+    with transaction() as connection:
+        return store.lookup_key(connection, f"task:{task_id}")
+
+
+def publish(accepted: Accepted) -> None:
+    """Publish one message after its commit, as `publish_all`."""
+    if accepted.wake_up is not None:
+        publish_all([accepted.wake_up])
+
+
+def publish_all(wake_ups: list[WakeUp]) -> None:
+    """Publish after the commit; what the broker does not take now, the relay publishes. Never raises for it."""
+    try:
+        broker.publish(wake_ups)
+    except BrokerUnavailable:
+        # Without this the relay would think them published, and look again only after the grace.
+        with suppress(DatabaseUnavailable), transaction() as connection:
+            store.not_published(connection, [UUID(wake_up.id) for wake_up in wake_ups])
+
+
+def row_id(task_id: str) -> UUID | None:
+    """`task_id` as a row's id: a UUIDv7 of about now; None for any other."""
+    try:
+        candidate = UUID(task_id)
+    except ValueError:
+        return None
+    seconds = (candidate.int >> 80) / 1000
+    return candidate if candidate.version == 7 and abs(time.time() - seconds) < ID_WINDOW else None
+
+
+def _compose(kind: Kind, arguments: Mapping[str, Any], message_id: UUID, wait: float) -> store.NewMessage:
+    payload = validate(kind, arguments, defaults())
+    stored = dump(payload)
+    return store.NewMessage(
+        id=message_id,
+        kind=kind.name,
+        task=kind.task,
+        queue=kind.queue,
+        priority=kind.priority,
+        payload=stored,
+        booking_reference=getattr(details(payload), "booking_reference", None),
+        valid_until=kind.valid_until(payload, datetime.now(UTC)),
+        pending_tokens=stored.get("device_tokens"),
+        wait=wait,
+    )
+
+
+def defaults() -> Defaults:
+    """What a payload takes from the settings where it is silent."""
+    settings = get_settings()
+    return Defaults(
+        currency=settings.default_currency,
+        locale=settings.default_locale,
+        timezone=settings.default_timezone,
+        phone_region=settings.default_phone_region,
+    )

@@ -1,0 +1,73 @@
+"""Real servers for the tests, started once a run; no test needs anything installed by hand."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.servers.postgres import PostgresServer
+from sandbox.servers.valkey import ValkeyServer
+from sandbox.standins.ledger import Ledger
+from sandbox.standins.tls import Authority
+from tests.house import House
+
+_house: House
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    global _house  # noqa: PLW0603 - one house for each run
+    _house = House()
+    config.add_cleanup(_house.stop)
+    os.environ.update(_house.environment)
+    from app.core import migrations
+
+    migrations.upgrade()
+
+
+@pytest.fixture(scope="session")
+def whole_house() -> House:
+    return _house
+
+
+@pytest.fixture
+def house(whole_house: House) -> House:
+    """The house, empty; nobody works in it unless the test asks for `worker` too."""
+    whole_house.clean()
+    return whole_house
+
+
+@pytest.fixture(scope="module")
+def _module_worker(whole_house: House) -> Iterator[subprocess.Popen[bytes]]:
+    with whole_house.worker() as process:
+        yield process
+
+
+@pytest.fixture
+def worker(_module_worker: subprocess.Popen[bytes], house: House) -> subprocess.Popen[bytes]:
+    """A worker started by the literal command of the documentation: no -Q, all queues."""
+    return _module_worker
+
+
+@pytest.fixture(scope="session")
+def postgres(whole_house: House) -> PostgresServer:
+    return whole_house.postgres
+
+
+@pytest.fixture(scope="session")
+def valkey(whole_house: House) -> ValkeyServer:
+    return whole_house.valkey
+
+
+@pytest.fixture(scope="session")
+def authority(whole_house: House) -> Authority:
+    return whole_house.authority
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
+    book = Ledger()
+    yield book
+    book.close()

@@ -1,0 +1,128 @@
+"""The whole house on real servers, for one test run: database, broker, stand-in providers, and a worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sandbox.standins.fcm import FcmStandIn
+from sandbox.standins.sms import SmsStandIn
+
+from sandbox.servers.postgres import PostgresServer
+from sandbox.servers.valkey import ValkeyServer
+from sandbox.standins.ledger import Ledger
+from sandbox.standins.smtp import SmtpStandIn
+from sandbox.standins.tls import issue
+
+ROOT = Path(__file__).resolve().parents[1]
+USER, PASSWORD, API_KEY = "pafar", "a-password-for-tests-only", "a-key-for-tests-only"
+
+
+class House:
+    """Started before the tests are collected: the application reads its environment when it is imported."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pafar-tests-"))
+        self.folder.chmod(0o755)
+        self._stack = ExitStack()
+        self.authority = issue(self.folder / "tls")
+        self.ledger = Ledger()
+        self.postgres = self._stack.enter_context(PostgresServer(self.folder / "postgres", durable=False))
+        self.valkey = self._stack.enter_context(ValkeyServer(self.folder / "valkey", durable=False))
+        self.smtp = self._stack.enter_context(
+            SmtpStandIn(self.ledger, self.authority, user=USER, password=PASSWORD)
+        )
+        self.sms = self._stack.enter_context(SmsStandIn(self.ledger, api_key=API_KEY))
+        self.fcm = self._stack.enter_context(FcmStandIn(self.ledger, self.authority))
+        self.environment = self._environment()
+
+    def _environment(self) -> dict[str, str]:
+        account = self.folder / "service-account.json"
+        self.fcm.write_service_account(account)
+        return {
+            "DATABASE_URL": self.postgres.create_database("pafar"),
+            "REDIS_URL": f"{self.valkey.url}/0",
+            "CELERY_BROKER_URL": f"{self.valkey.url}/1",
+            "CELERY_RESULT_BACKEND": f"{self.valkey.url}/2",
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(self.smtp.port),
+            "SMTP_USER": USER,
+            "SMTP_PASSWORD": PASSWORD,
+            "SMTP_CA_FILE": str(self.authority.ca_file),
+            "SMTP_FROM": "Pafar <tickets@pafar.test>",
+            "SMS_API_URL": self.sms.url,
+            "SMS_API_KEY": API_KEY,
+            "FIREBASE_CREDENTIALS_PATH": str(account),
+            "FCM_BASE_URL": self.fcm.url,
+            "HTTP_CA_FILE": str(self.authority.ca_file),
+            "DEFAULT_CURRENCY": "NGN",
+            "DEFAULT_TIMEZONE": "Africa/Lagos",
+        }
+
+    def clean(self) -> None:
+        """Forget every message, booking and captured message, and what the stand-ins were told to do."""
+        with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
+            connection.execute(
+                "TRUNCATE notifications, outbox, idempotency_keys, users, terminals, buses"
+                " RESTART IDENTITY CASCADE"
+            )
+        self.valkey_client(1).flushall()
+        self.ledger.clear()
+        for standin in (self.smtp, self.sms, self.fcm):
+            standin.script.clear()
+        self.fcm.tokens.clear()
+
+    def valkey_client(self, database: int) -> Any:
+        """A client of one of Valkey's databases: 1 is the broker's, 2 has the results."""
+        import redis
+
+        return redis.Redis.from_url(f"{self.valkey.url}/{database}")
+
+    @contextmanager
+    def worker(self, *options: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A real worker, started by the documented command, ready when the block begins."""
+        log = self.folder / f"worker-{time.monotonic_ns()}.log"
+        command = ["-m", "celery", "-A", "app.core.celery_app", "worker", "--loglevel=info", *options]
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                stdout=output,
+                stderr=output,
+                cwd=self.folder,
+                env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+            )
+        try:
+            wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30)
+            assert process.poll() is None, log.read_text()
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+
+    def stop(self) -> None:
+        """Stop every server and remove their folder."""
+        self._stack.close()
+        self.ledger.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def wait_until(what: Any, seconds: float) -> Any:
+    """Wait for `what()` to be true, and return it; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.02)
+    return value

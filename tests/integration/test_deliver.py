@@ -1,0 +1,250 @@
+"""One message through claim, send and record: who may send it, how often, and what is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+from uuid import UUID
+
+import pytest
+import uuid_utils.compat
+
+from app.core.database import transaction
+from app.messages.kinds import KINDS
+from app.notifications import store, submit
+from app.notifications.deliver import UnknownMessage, deliver
+from app.notifications.outcome import Busy, Failed, Postponed, Sent, Skipped, Unanswered
+from app.notifications.status import Status
+from app.providers import registry
+from app.providers.errors import (
+    InvalidRecipient,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Transient,
+)
+from app.providers.memory import MemoryPush, MemorySms
+from tests import data
+from tests.rows import change, row, to_do
+
+SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
+
+pytestmark = pytest.mark.usefixtures("house")
+
+
+@pytest.fixture
+def gateway() -> Iterator[MemorySms]:
+    double = MemorySms()
+    registry.install("sms", double)
+    yield double
+    registry.close()
+
+
+@pytest.fixture
+def fcm() -> Iterator[MemoryPush]:
+    double = MemoryPush()
+    registry.install("push", double)
+    yield double
+    registry.close()
+
+
+def accepted() -> UUID:
+    return submit.accept_now(SMS, data.sms())
+
+
+def due_again() -> None:
+    change("UPDATE notifications SET not_before = clock_timestamp()")
+
+
+def test_a_message_is_sent_and_its_to_do_line_goes(gateway: MemorySms) -> None:
+    message_id = accepted()
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Sent)
+    assert outcome.result["booking_reference"] == "PF7K2QXM"
+    message = row(message_id)
+    assert message
+    assert (message["status"], message["attempt"], message["lease_until"]) == ("sent", 1, None)
+    assert message["result"] == outcome.result
+    assert message["provider_id"] == outcome.provider_id
+    assert to_do() == []
+    assert gateway.sent[0].reference == str(message_id)
+
+
+def test_a_wake_up_that_comes_again_is_told_the_outcome_and_sends_nothing(gateway: MemorySms) -> None:
+    message_id = accepted()
+    first = deliver(message_id)
+    second = deliver(message_id)
+    assert isinstance(first, Sent)
+    assert isinstance(second, Sent)
+    assert second.result == first.result
+    assert len(gateway.sent) == 1
+
+
+def test_of_eight_workers_with_the_same_wake_up_one_sends(gateway: MemorySms) -> None:
+    message_id, start = accepted(), Barrier(8)
+
+    def work(_: int) -> object:
+        start.wait()
+        return deliver(message_id)
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(work, range(8)))
+    assert len(gateway.sent) == 1
+    assert all(isinstance(o, Sent | Busy) for o in outcomes)
+
+
+def test_what_can_not_go_now_waits_and_goes_later(gateway: MemorySms) -> None:
+    message_id = accepted()
+    gateway.script.append(Transient("try later", code="503"))
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Postponed)
+    assert isinstance(deliver(message_id), Busy)  # a wake-up before its time changes nothing
+    message = row(message_id)
+    assert message
+    assert message["status"] == "queued"
+    assert "503" in message["reason"]
+    [line] = to_do()
+    assert line["due_at"] == message["not_before"]
+    due_again()
+    assert isinstance(deliver(message_id), Sent)
+
+
+def test_what_the_provider_asks_for_is_waited(gateway: MemorySms) -> None:
+    message_id = accepted()
+    gateway.script.append(RateLimited(retry_after=120.0))
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Postponed)
+    assert 120 <= outcome.wait <= 150
+
+
+@pytest.mark.parametrize("error", [InvalidRecipient(code="21614"), Rejected("no such sender")])
+def test_what_will_never_go_fails_at_once_and_says_why(gateway: MemorySms, error: ProviderError) -> None:
+    message_id = accepted()
+    gateway.script.append(error)
+    assert isinstance(deliver(message_id), Failed)
+    message = row(message_id)
+    assert message
+    assert message["status"] == "failed"
+    assert type(error).__name__ in message["reason"]
+    assert to_do() == []
+
+
+def test_what_the_provider_says_is_kept_without_the_number(gateway: MemorySms) -> None:
+    message_id = accepted()
+    gateway.script.append(Rejected("no route to +234 803 123 4567 for ada@example.com"))
+    deliver(message_id)
+    reason = (row(message_id) or {})["reason"]
+    assert "803" not in reason
+    assert "ada@" not in reason
+    assert "no route" in reason
+
+
+def test_no_answer_is_noted_and_a_confirmation_goes_again(gateway: MemorySms) -> None:
+    message_id = accepted()
+    gateway.script.append(OutcomeUnknown())
+    assert isinstance(deliver(message_id), Postponed)
+    due_again()
+    assert isinstance(deliver(message_id), Sent)
+    assert (row(message_id) or {})["unknown_attempts"] == 1
+
+
+def test_no_answer_is_the_end_for_a_kind_that_is_never_sent_twice(
+    gateway: MemorySms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, SMS.name, replace(SMS, resend_unknown=False))
+    message_id = accepted()
+    gateway.script.append(OutcomeUnknown())
+    assert isinstance(deliver(message_id), Unanswered)
+    assert isinstance(deliver(message_id), Unanswered)
+    assert (row(message_id) or {})["status"] == "unknown"
+    assert to_do() == []
+
+
+def test_a_retry_that_would_come_too_late_is_a_failure_now(gateway: MemorySms) -> None:
+    message_id = accepted()
+    change("UPDATE notifications SET valid_until = clock_timestamp() + interval '30 seconds'")
+    gateway.script.append(RateLimited(retry_after=60.0))
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Failed)
+    assert "no time left" in outcome.reason
+
+
+def test_what_has_lost_its_point_is_not_sent_and_says_so(gateway: MemorySms) -> None:
+    message_id = accepted()
+    change("UPDATE notifications SET valid_until = clock_timestamp() - interval '2 hours'")
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Skipped)
+    assert outcome.result["success"] is True
+    assert outcome.result["skipped"] == "expired"
+    assert outcome.result["message"] == "Not sent: it lost its point 2 hours ago"
+    assert outcome.result["booking_reference"] == "PF7K2QXM"
+    assert gateway.sent == []
+
+
+def test_the_message_of_a_dead_worker_goes_when_its_lease_runs_out(gateway: MemorySms) -> None:
+    message_id = accepted()
+    with transaction() as connection:
+        dead = store.claim(connection, message_id)
+    assert dead
+    assert isinstance(deliver(message_id), Busy)
+    [line] = to_do()
+    assert line["due_at"] == (row(message_id) or {})["lease_until"]  # the relay looks at it then
+    change("UPDATE notifications SET lease_until = clock_timestamp()")
+    assert isinstance(deliver(message_id), Sent)
+    message = row(message_id)
+    assert message
+    assert (message["attempt"], message["unknown_attempts"]) == (2, 1)
+
+
+def test_a_worker_that_comes_back_late_writes_nothing(gateway: MemorySms) -> None:
+    message_id = accepted()
+    with transaction() as connection:
+        late = store.claim(connection, message_id)
+    assert late
+    change("UPDATE notifications SET lease_until = clock_timestamp()")
+    deliver(message_id)
+    with transaction() as connection:
+        assert store.finish(connection, late, Status.FAILED, reason="too late") is False
+    assert (row(message_id) or {})["status"] == "sent"
+
+
+def test_a_push_goes_again_only_to_those_who_have_not_got_it(fcm: MemoryPush) -> None:
+    tokens = ["phone-one", "phone-two", "phone-gone"]
+    message_id = submit.accept_now(PUSH, data.push(tokens))
+    fcm.tokens |= {"phone-two": Transient("busy"), "phone-gone": InvalidRecipient("gone")}
+    assert isinstance(deliver(message_id), Postponed)
+    assert (row(message_id) or {})["pending_tokens"] == ["phone-two"]
+    del fcm.tokens["phone-two"]
+    due_again()
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Sent)
+    assert (outcome.result["sent_count"], outcome.result["failed_count"]) == (2, 1)
+    message = row(message_id)
+    assert message
+    assert (message["sent_count"], message["failed_count"], message["pending_tokens"]) == (2, 1, None)
+
+
+def test_a_push_that_reaches_no_phone_fails(fcm: MemoryPush) -> None:
+    message_id = submit.accept_now(PUSH, data.push(["phone-gone"]))
+    fcm.tokens["phone-gone"] = InvalidRecipient("gone")
+    assert isinstance(deliver(message_id), Failed)
+    assert (row(message_id) or {})["failed_count"] == 1
+
+
+def test_a_fault_of_our_own_is_recorded_and_raised(gateway: MemorySms, monkeypatch: pytest.MonkeyPatch) -> None:
+    message_id = accepted()
+    monkeypatch.setitem(KINDS, SMS.name, replace(SMS, template="no_such_template"))
+    with pytest.raises(Exception, match="no_such_template"):
+        deliver(message_id)
+    message = row(message_id)
+    assert message
+    assert message["status"] == "failed"
+    assert "our own code" in message["reason"]
+
+
+def test_a_message_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(UnknownMessage):
+        deliver(uuid_utils.compat.uuid7())

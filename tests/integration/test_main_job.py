@@ -1,0 +1,195 @@
+"""A booking is made, and its passenger is told by e-mail, SMS and push: on real servers, by a real worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from app.bookings.confirm import pay
+from app.bookings.seats import hold
+from app.core.broker import broker
+from app.core.celery_app import celery_app
+from app.core.database import session
+from app.tasks.email_tasks import send_booking_confirmation_email
+from app.tasks.push_notification_tasks import send_booking_confirmation_push
+from app.tasks.sms_tasks import send_booking_confirmation_sms
+from tests import data
+from tests.house import House, wait_until
+from tests.rows import row, rows, to_do
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+#: Generous: the machine may be busy with something else.
+SOON = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _closed_breaker() -> Iterator[None]:
+    broker.breaker.succeeded()
+    yield
+    broker.breaker.succeeded()
+
+
+def book(*seats: str) -> tuple[str, list[str]]:
+    """Book and pay in one transaction: (reference, message ids)."""
+    trip, user = data.make_trip()
+    with session() as s:
+        booking = hold(s, trip_id=trip, user_id=user, seats=seats)
+        return booking.reference, pay(s, booking, method="card")
+
+
+def test_each_channel_gets_exactly_one_message_that_says_what_was_booked(house: House) -> None:
+    reference, ids = book("12", "13")
+    results = [celery_app.AsyncResult(message_id).get(timeout=SOON) for message_id in ids]
+
+    email, sms, push = by_channel(house)
+    assert email["to"] == ["ada@example.com"]
+    for part in (email["text"], email["html"]):
+        for said in (reference, "Lagos", "Abuja", "12, 13", "30,000"):
+            assert said in part
+    assert sms["to"] == "+2348031234567"
+    for said in (reference, "Lagos", "Abuja", "12, 13", "30,000"):
+        assert said in sms["message"]
+    assert push["token"] == "token-of-adas-phone"
+    assert reference in push["body"]
+    assert push["data"]["booking_reference"] == reference
+
+    messages = [row(message_id) for message_id in ids]
+    assert [m and m["status"] for m in messages] == ["sent"] * 3
+    assert [m and m["provider_id"] for m in messages] == [email["id"], sms["id"], push["id"]]
+    assert to_do() == []
+    for result in results:
+        assert result["success"] is True
+        assert result["booking_reference"] == reference
+        assert result["message"]
+    assert results[1]["sms_id"] == sms["id"]
+    assert (results[2]["sent_count"], results[2]["failed_count"]) == (1, 0)
+
+
+def test_delay_alone_is_enough(house: House) -> None:
+    results = [
+        send_booking_confirmation_email.delay(**data.email()),
+        send_booking_confirmation_sms.delay(**data.sms()),
+        send_booking_confirmation_push.delay(**data.push()),
+    ]
+    for result in results:
+        assert result.get(timeout=SOON)["booking_reference"] == "PF7K2QXM"
+        assert result.state == "SUCCESS"
+    assert len(by_channel(house)) == 3
+
+
+def test_what_is_rolled_back_is_never_told(house: House) -> None:
+    trip, user = data.make_trip()
+    with suppress(RuntimeError), session() as s:
+        pay(s, hold(s, trip_id=trip, user_id=user, seats=["1"]), method="card")
+        raise RuntimeError("the payment provider refused")
+    time.sleep(1)
+    assert rows() == []
+    assert house.ledger.entries() == []
+
+
+def test_a_rolled_back_savepoint_takes_only_its_own_messages_along(house: House) -> None:
+    with session() as s:
+        send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="KEPT1"))
+        nested = s.begin_nested()
+        send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="GONE1"))
+        nested.rollback()
+        with s.begin_nested():
+            send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="KEPT2"))
+    wait_until(lambda: len(house.ledger.entries("sms")) == 2, SOON)
+    assert {m["booking_reference"] for m in rows()} == {"KEPT1", "KEPT2"}
+
+
+def test_a_booking_succeeds_while_the_broker_is_down_and_is_told_when_it_is_back(house: House) -> None:
+    house.valkey.stop()
+    try:
+        started = time.monotonic()
+        _, ids = book("5")
+        first = time.monotonic() - started
+        started = time.monotonic()
+        send_booking_confirmation_sms.delay(**data.sms())
+        second = time.monotonic() - started
+        assert [m["status"] for m in rows()] == ["queued"] * 4
+    finally:
+        house.valkey.restart()
+    back = time.monotonic()
+    wait_until(lambda: all((row(i) or {})["status"] == "sent" for i in ids), SOON)
+    told = time.monotonic() - back
+    print(f"first {first:.2f} s, next {second:.2f} s, told {told:.1f} s after the broker's return")
+    assert second < first + 0.5  # the breaker spared it the wait
+    assert len(house.ledger.entries("email")) == 1
+
+
+def test_a_task_sent_by_another_program_is_sent_once_however_often_it_comes(house: House) -> None:
+    name, arguments = send_booking_confirmation_sms.name, data.sms()
+    for _ in range(3):
+        result = celery_app.send_task(name, kwargs=arguments, task_id="their-own-id")
+        result.get(timeout=SOON)
+    assert len(house.ledger.entries("sms")) == 1
+
+
+def test_a_bad_task_of_another_program_fails_and_names_every_bad_field(house: House) -> None:
+    bad = data.sms(seats=[], total_amount="lots") | {"phone_number": "12"}
+    result = celery_app.send_task(send_booking_confirmation_sms.name, kwargs=bad)
+    with pytest.raises(Exception, match="phone_number") as failure:
+        result.get(timeout=SOON)
+    assert "booking_data.seats" in str(failure.value)
+    assert "booking_data.total_amount" in str(failure.value)
+    assert result.state == "FAILURE"
+    assert house.ledger.entries() == []
+
+
+def test_a_refused_number_is_a_failure_for_everybody_to_see(house: House) -> None:
+    from sandbox.standins.script import answer
+
+    house.sms.script.append(answer(400, {"error": {"code": "invalid_number", "field": "to"}}))
+    result = send_booking_confirmation_sms.delay(**data.sms())
+    with pytest.raises(Exception, match="InvalidRecipient"):
+        result.get(timeout=SOON)
+    assert result.state == "FAILURE"
+    message = row(result.id)
+    assert message
+    assert message["status"] == "failed"
+    assert "+234" not in message["reason"]
+
+
+def test_a_message_that_could_not_go_now_goes_later(house: House) -> None:
+    from sandbox.standins.script import answer
+
+    house.sms.script.extend([answer(503, b""), answer(503, b"")])
+    result = send_booking_confirmation_sms.delay(**data.sms())
+    assert result.get(timeout=SOON)["success"] is True
+    message = row(result.id)
+    assert message
+    assert message["attempt"] == 3
+    assert len(house.ledger.entries("sms")) == 1
+
+
+def test_nothing_personal_lies_in_the_broker(house: House, worker: Popen[bytes]) -> None:
+    watch = house.valkey_client(1).monitor()
+    with watch as seen:
+        send_booking_confirmation_sms.delay(**data.sms()).get(timeout=SOON)
+        house.valkey_client(1).echo("that is all")
+        said = []
+        for command in seen.listen():
+            said.append(str(command))
+            if "that is all" in str(command):
+                break
+    everything = "\n".join(said)
+    assert "8031234567" not in everything
+    assert "Ada" not in everything
+
+
+def by_channel(house: House) -> list[dict[str, Any]]:
+    """The one e-mail, the one SMS and the one push that were received."""
+    wait_until(lambda: len(house.ledger.entries()) >= 3, SOON)
+    received = []
+    for channel in ("email", "sms", "push"):
+        [only] = house.ledger.entries(channel)
+        received.append(only)
+    return received

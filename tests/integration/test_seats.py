@@ -1,0 +1,99 @@
+"""A seat is sold once, and the trip's count of free seats stays right."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from sqlalchemy import text
+
+from app.bookings.confirm import pay
+from app.bookings.seats import InvalidBooking, SeatsTaken, hold
+from app.core.database import session, transaction
+from app.models import Booking
+from tests import data
+from tests.house import House
+from tests.rows import change
+
+pytestmark = pytest.mark.usefixtures("house")
+
+
+def free_seats(trip: int) -> int:
+    with transaction() as connection:
+        query = text("SELECT available_seats FROM trips WHERE id = :id")
+        return int(connection.execute(query, {"id": trip}).scalar_one())
+
+
+def live_seats() -> list[str]:
+    with transaction() as connection:
+        return list(connection.scalars(text("SELECT seat_no FROM booking_seats WHERE live ORDER BY seat_no")))
+
+
+def test_of_many_who_want_one_seat_exactly_one_gets_it(house: House) -> None:
+    trip, user = data.make_trip()
+    start = Barrier(8)
+
+    def try_to_book(_: int) -> bool:
+        start.wait()
+        try:
+            with session() as s:
+                pay(s, hold(s, trip_id=trip, user_id=user, seats=["7"]), method="card")
+        except SeatsTaken as taken:
+            return taken.seats != ["7"]
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(try_to_book, range(8)))
+    assert won.count(True) == 1
+    assert live_seats() == ["7"]
+    assert free_seats(trip) == 39
+
+
+def test_overlapping_groups_neither_deadlock_nor_share_a_seat(house: House) -> None:
+    trip, user = data.make_trip()
+    groups = [[str(n), str(n % 40 + 1), str((n + 1) % 40 + 1)] for n in range(1, 41)]
+
+    def try_to_book(seats: list[str]) -> int:
+        try:
+            with session() as s:
+                hold(s, trip_id=trip, user_id=user, seats=seats)
+        except SeatsTaken:
+            return 0
+        return len(seats)
+
+    with ThreadPoolExecutor(8) as pool:
+        sold = sum(pool.map(try_to_book, groups))
+    seats = live_seats()
+    assert len(seats) == len(set(seats)) == sold
+    assert free_seats(trip) == 40 - sold
+
+
+def test_a_freed_seat_can_be_sold_again() -> None:
+    trip, user = data.make_trip()
+    with session() as s:
+        hold(s, trip_id=trip, user_id=user, seats=["3"])
+    change("UPDATE booking_seats SET live = false")
+    with session() as s:
+        hold(s, trip_id=trip, user_id=user, seats=["3"])
+    assert live_seats() == ["3"]
+
+
+def test_a_hold_that_has_ended_can_not_be_paid() -> None:
+    trip, user = data.make_trip()
+    with session() as s:
+        booking = hold(s, trip_id=trip, user_id=user, seats=["3"])
+    change("UPDATE bookings SET expires_at = clock_timestamp() - interval '1 second'")
+    with pytest.raises(InvalidBooking, match="hold"), session() as s:
+        pay(s, s.get_one(Booking, booking.id), method="card")
+
+
+@pytest.mark.parametrize(
+    ("seats", "says"),
+    [([], "at least one"), (["1", "1"], "once"), (["41"], "1 to 40"), (["0"], "1 to 40"), (["A"], "1 to 40")],
+)
+def test_seats_that_make_no_sense_are_refused(seats: list[str], says: str) -> None:
+    trip, user = data.make_trip()
+    with pytest.raises(InvalidBooking, match=says), session() as s:
+        hold(s, trip_id=trip, user_id=user, seats=seats)
+    assert free_seats(trip) == 40
