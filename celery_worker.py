@@ -14,8 +14,6 @@ def main() -> None:
     """Become `celery -A app.core.celery_app worker`, with this project importable and arguments passed on."""
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{path}" if path else str(ROOT)
-    # SIGTERM then takes the soft shutdown: finish what is in hand, hand back the rest.
-    os.environ.setdefault("REMAP_SIGTERM", "SIGQUIT")
     command = [sys.executable, "-m", "celery", "-A", "app.core.celery_app", "worker", "--loglevel=info"]
     os.execv(sys.executable, [*command, *sys.argv[1:]])  # noqa: S606 - our own interpreter, no shell
 

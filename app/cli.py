@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
-import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -24,8 +23,20 @@ from app.messages.kinds import KINDS
 from app.notifications import overview, submit
 from app.notifications.status import FINAL, Status
 
-app = typer.Typer(help="Pafar's background tasks.", no_args_is_help=True, add_completion=False)
-console = Console()
+app = typer.Typer(
+    help="Pafar's background tasks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # our own errors are one line, others a plain traceback without locals
+)
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+def _known(kind: str) -> str:
+    if kind not in KINDS:
+        raise typer.BadParameter(f"no such kind; one of {', '.join(sorted(KINDS))}")
+    return kind
+
 
 #: Seconds between looks while `send --wait` waits.
 LOOK = 0.1
@@ -42,7 +53,7 @@ def migrate() -> None:
 
 @app.command()
 def send(
-    kind: Annotated[str, typer.Argument(help="What to send.", click_type=click.Choice(sorted(KINDS)))],
+    kind: Annotated[str, typer.Argument(help=f"What to send: {', '.join(sorted(KINDS))}.", callback=_known)],
     arguments: Annotated[
         str, typer.Argument(help="The task's parameters by name, as JSON; @FILE or - for stdin.")
     ],

@@ -11,6 +11,7 @@ from app.api import bookings, health, notifications, problems
 from app.api.security import require_operator
 from app.core.config import check_startup, get_settings
 from app.core.database import dispose
+from app.core.errors import SettingsError
 from app.core.logging import configure
 from app.dashboard import pages
 
@@ -22,8 +23,11 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
 
 
 def create_app() -> FastAPI:
-    """Routes, pages and error handlers. Raises SettingsError, naming every setting to mend."""
-    check_startup(get_settings())
+    """Routes, pages and error handlers; exits with one message that names every setting to mend."""
+    try:
+        check_startup(get_settings())
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
     configure()
     app = FastAPI(title="Pafar tasks", lifespan=_lifespan)
     problems.install(app)

@@ -13,10 +13,12 @@ import threading
 from functools import partial
 from typing import Any
 
+import click
 import structlog
 from celery.concurrency.prefork import TaskPool as ForkingPool
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown
 from celery.worker.consumer import Consumer
+from click.core import ParameterSource
 
 from app.core.config import check_startup, get_settings
 from app.core.database import dispose, transaction
@@ -28,6 +30,9 @@ from app.providers import registry
 
 log = structlog.get_logger(__name__)
 
+#: Threads of a worker whose pool nobody chose: sending waits on others, and a waiting thread costs nothing
+#: (measured in docs/decisions.md).
+THREADS = 16
 #: Seconds that a stopping worker waits for its relay to finish the batch in hand.
 STOP_TIMEOUT = 5.0
 
@@ -99,12 +104,23 @@ def _logging(loglevel: int = 20, **_: Any) -> None:
 
 
 @worker_init.connect
-def _check(**_: Any) -> None:
-    """Refuse to start with settings that can't work, in one message."""
+def _check(sender: Any, **_: Any) -> None:
+    """Refuse to start with settings that can't work, in one message; choose the pool where nobody has."""
     try:
         check_startup(get_settings())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
+    command = click.get_current_context(silent=True)
+    if command is None or _given(command, "pool"):
+        return
+    # Not the setting worker_pool: with it, Celery takes an explicit `-P prefork` for no choice and overrides it.
+    sender.pool_cls = "threads"
+    if not _given(command, "concurrency"):
+        sender.concurrency = THREADS
+
+
+def _given(command: click.Context, option: str) -> bool:
+    return command.get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
 @worker_ready.connect

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sandbox.standins.fcm import FcmStandIn
-from sandbox.standins.sms import SmsStandIn
 
+from sandbox.ports import free_port
 from sandbox.servers.postgres import PostgresServer
 from sandbox.servers.valkey import ValkeyServer
+from sandbox.standins.fcm import FcmStandIn
 from sandbox.standins.ledger import Ledger
+from sandbox.standins.sms import SmsStandIn
 from sandbox.standins.smtp import SmtpStandIn
 from sandbox.standins.tls import issue
 
@@ -90,18 +91,33 @@ class House:
     @contextmanager
     def worker(self, *options: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         """A real worker, started by the documented command, ready when the block begins."""
-        log = self.folder / f"worker-{time.monotonic_ns()}.log"
-        command = ["-m", "celery", "-A", "app.core.celery_app", "worker", "--loglevel=info", *options]
+        command = ["celery", "-A", "app.core.celery_app", "worker", "--loglevel=info", *options]
+        with self._command(command, environment, ready=" ready.") as process:
+            yield process
+
+    @contextmanager
+    def api(self, **environment: str) -> Iterator[str]:
+        """The real web application, ready when the block begins: its URL."""
+        port = free_port()
+        command = ["uvicorn", "--factory", "app.main:create_app", "--host", "127.0.0.1", "--port", str(port)]
+        with self._command(command, environment, ready="Uvicorn running"):
+            yield f"http://127.0.0.1:{port}"
+
+    @contextmanager
+    def _command(
+        self, command: list[str], environment: dict[str, str], *, ready: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        log = self.folder / f"{command[0]}-{time.monotonic_ns()}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, *command],
+                [sys.executable, "-m", *command],
                 stdout=output,
                 stderr=output,
                 cwd=self.folder,
                 env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
             )
         try:
-            wait_until(lambda: " ready." in log.read_text() or process.poll() is not None, 30)
+            wait_until(lambda: ready in log.read_text() or process.poll() is not None, 30)
             assert process.poll() is None, log.read_text()
             yield process
         finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import Celery
 from kombu import Exchange, Queue
 
@@ -17,6 +19,13 @@ ROUTES = {
     "app.tasks.push_notification_tasks.*": {"queue": "notifications"},
     "app.tasks.cleanup_tasks.*": {"queue": "cleanup"},
 }
+
+#: What beat starts, and how often (seconds).
+BEAT_SCHEDULE = {
+    "prepare-partitions": {"task": "app.tasks.cleanup_tasks.prepare_partitions", "schedule": 3600.0},
+}
+
+_TASK_MODULES = ("email_tasks", "sms_tasks", "push_notification_tasks", "cleanup_tasks")
 
 #: Seconds after which an unacknowledged message is handed out again. The outbox recovers sooner; this is the
 #: net below it, and must be longer than every hard time limit (a longer task ran 4 times).
@@ -34,58 +43,51 @@ REDIS_TRANSPORT = {
 }
 
 
-def _create() -> Celery:
+def _configuration() -> dict[str, Any]:
     settings = get_settings()
     on_redis = not settings.celery_broker_url.startswith("amqp")
-    app = Celery("pafar", broker=settings.celery_broker_url, backend=settings.celery_result_backend)
-    app.conf.update(
-        include=[f"app.tasks.{name}" for name in _TASK_MODULES] + ["app.worker"],
+    return {
+        "broker_url": settings.celery_broker_url,
+        "result_backend": settings.celery_result_backend,
+        "include": [f"app.tasks.{name}" for name in _TASK_MODULES] + ["app.worker"],
         # A bare Queue(name) shares one exchange: one publish ran four times. Without task_queues a plain
         # worker consumes none of the routed queues, silently.
-        task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
-        task_default_queue="notifications",
-        task_create_missing_queues=False,  # a misspelt queue is an error, not a list nobody reads
-        task_routes=ROUTES,
-        task_acks_late=True,  # a task that was running when its worker died comes back
-        task_retry_on_worker_lost=True,  # a child that was killed: again, max_retries times
+        "task_queues": [Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
+        "task_default_queue": "notifications",
+        "task_create_missing_queues": False,  # a misspelt queue is an error, not a list nobody reads
+        "task_routes": ROUTES,
+        "task_acks_late": True,  # a task that was running when its worker died comes back
+        "task_retry_on_worker_lost": True,  # a child that was killed: again, max_retries times
         # never task_reject_on_worker_lost: a task that kills its child looped 55 times in 10 s
-        worker_prefetch_multiplier=1,  # a killed worker holds little
-        worker_disable_prefetch=on_redis,  # and nothing beyond what it runs
-        task_time_limit=60,  # prefork's last resort; every wait inside a task has its own, shorter limit
-        task_soft_time_limit=45,
-        # Sending waits on others, and a waiting thread costs nothing (measured in docs/decisions.md).
-        worker_pool="threads",
-        worker_concurrency=16,
-        broker_connection_retry_on_startup=True,  # a worker may start before its broker
-        worker_consumer="app.worker:PromptConsumer",  # and is back seconds after it, not half a minute
-        broker_connection_max_retries=None,  # and outlives any outage
-        broker_channel_error_retry=True,  # else the worker exits when a primary is demoted
-        broker_pool_acquire_timeout=5,  # an exhausted pool blocked for good
-        broker_transport_options=REDIS_TRANSPORT if on_redis else {},
-        result_backend_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2},
-        redis_socket_timeout=5,
-        redis_socket_connect_timeout=2,
-        redis_socket_keepalive=True,
-        result_expires=3600,
-        task_serializer="json",  # never pickle: a message must not be able to run code
-        result_serializer="json",
-        accept_content=["json"],
-        result_accept_content=["json"],
-        timezone="UTC",
-        enable_utc=True,
-        worker_soft_shutdown_timeout=30,  # SIGTERM: finish or hand back what is held
-        worker_send_task_events=settings.task_events,  # Flower's operators expect them
-        task_send_sent_event=False,
-        worker_hijack_root_logger=False,
-        beat_schedule=BEAT_SCHEDULE,
-    )
-    return app
+        "worker_prefetch_multiplier": 1,  # a killed worker holds little
+        "worker_disable_prefetch": on_redis,  # and nothing beyond what it runs
+        "task_time_limit": 60,  # prefork's last resort; every wait inside a task has its own, shorter limit
+        "task_soft_time_limit": 45,
+        "broker_connection_retry_on_startup": True,  # a worker may start before its broker
+        "worker_consumer": "app.worker:PromptConsumer",  # and is back seconds after it, not half a minute
+        "broker_connection_max_retries": None,  # and outlives any outage
+        "broker_channel_error_retry": True,  # else the worker exits when a primary is demoted
+        "broker_pool_acquire_timeout": 5,  # an exhausted pool blocked for good
+        "broker_transport_options": REDIS_TRANSPORT if on_redis else {},
+        "result_backend_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 2},
+        "redis_socket_timeout": 5,
+        "redis_socket_connect_timeout": 2,
+        "redis_socket_keepalive": True,
+        "result_expires": 3600,
+        "task_serializer": "json",  # never pickle: a message must not be able to run code
+        "result_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "timezone": "UTC",
+        "enable_utc": True,
+        "worker_soft_shutdown_timeout": 30,  # SIGTERM: finish or hand back what is held
+        "worker_send_task_events": settings.task_events,  # Flower's operators expect them
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "beat_schedule": BEAT_SCHEDULE,
+    }
 
 
-_TASK_MODULES = ("email_tasks", "sms_tasks", "push_notification_tasks", "cleanup_tasks")
-
-BEAT_SCHEDULE = {
-    "prepare-partitions": {"task": "app.tasks.cleanup_tasks.prepare_partitions", "schedule": 3600.0},
-}
-
-celery_app = _create()
+celery_app = Celery("pafar")
+# Read when first needed: importing a task never fails for a setting, and costs no look at the environment.
+celery_app.add_defaults(_configuration)

@@ -14,20 +14,21 @@ from app.core.database import transaction
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    config.set_main_option("path_separator", "os")
-    return config
+def config() -> Config:
+    """Alembic's configuration: our scripts, wherever the process was started."""
+    settings = Config()
+    settings.set_main_option("script_location", str(SCRIPTS))
+    settings.set_main_option("path_separator", "os")
+    return settings
 
 
 def upgrade() -> None:
     """Run every migration not yet run."""
-    command.upgrade(_config(), "head")
+    command.upgrade(config(), "head")
 
 
 def revisions() -> tuple[str | None, str | None]:
     """(the database's revision, the newest one); equal when nothing is left to run."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(config()).get_current_head()
     with transaction() as connection:
         return MigrationContext.configure(connection).get_current_revision(), head
