@@ -62,7 +62,8 @@ class FcmStandIn(StandIn):
     """`url` is the FCM base URL; `write_service_account` gives the file with which to come in.
 
     A well-formed message takes the Behaviour of its token in `tokens`, else the next of `script`; a valid grant
-    takes the next of `grant_script`. `grants` counts the access tokens issued, `lifetime` is what they last (s).
+    takes the next of `grant_script`. `grants` counts the access tokens issued, `lifetime` is what they last (s);
+    `messages` holds each accepted message as it came.
     """
 
     def __init__(self, ledger: Ledger, authority: Authority, *, port: int = 0) -> None:
@@ -74,6 +75,7 @@ class FcmStandIn(StandIn):
         self.script: deque[Behaviour] = deque()
         self.tokens: dict[str, Behaviour] = {}
         self.grant_script: deque[Behaviour] = deque()
+        self.messages: list[dict[str, Any]] = []
         self.grants = 0
         self.lifetime = 3599
         self._ledger = ledger
@@ -149,6 +151,7 @@ class FcmStandIn(StandIn):
         return await self.play(request, behaviour, JSONResponse({"name": name}))
 
     def _accept(self, name: str, message: dict[str, Any]) -> None:
+        self.messages.append(message)
         android = message.get("android", {})
         self._ledger.accept(
             "push",

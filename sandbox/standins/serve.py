@@ -9,6 +9,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -42,11 +43,12 @@ class StandIn:
         self._app = Starlette(routes=routes)
         self._authority = authority
         self._port = port
-        self._reserved: socket.socket | None = None
         self._stopping = asyncio.Event()
+        self._reserved: socket.socket
         self._loop: asyncio.AbstractEventLoop
         self._server: Server
         self._thread: threading.Thread
+        self._native_threads: set[str]
 
     @property
     def url(self) -> str:
@@ -56,10 +58,12 @@ class StandIn:
     def start(self) -> None:
         """Listen. Raises OSError when the port is taken, TimeoutError when nothing listens after 10 s."""
         self._reserve()
+        others = _native_threads()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="stand-in", daemon=True)
         self._thread.start()
         self._wait_until_up(time.monotonic() + 10)
+        self._native_threads = _native_threads() - others
 
     def stop(self) -> None:
         """Stop listening and cut every connection."""
@@ -69,8 +73,10 @@ class StandIn:
             # Without this the server waits for idle clients to leave by themselves.
             _cut(lambda ours, _theirs: ours == self._port)
             self._thread.join(0.05)
-        if self._reserved:
-            self._reserved.close()
+        self._reserved.close()
+        deadline = time.monotonic() + 5
+        while self._native_threads & _native_threads() and time.monotonic() < deadline:
+            time.sleep(0.005)  # granian's threads abort the process if it ends before they do
 
     def __enter__(self) -> Self:
         self.start()
@@ -143,6 +149,13 @@ class StandIn:
 
 def _client_port(request: Request) -> int:
     return int(request.scope["client"][1])
+
+
+def _native_threads() -> set[str]:
+    """The threads of this process that Python did not start; none are seen where there is no /proc."""
+    tasks = Path("/proc/self/task")
+    ours = {str(thread.native_id) for thread in threading.enumerate()}
+    return {entry.name for entry in tasks.iterdir()} - ours if tasks.is_dir() else set()
 
 
 def _cut(wanted: Callable[[int, int], bool]) -> None:

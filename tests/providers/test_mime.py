@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -27,6 +28,11 @@ def test_every_line_ends_in_crlf_and_is_short_ascii() -> None:
     lines = content.split(b"\r\n")
     assert not any(b"\r" in line or b"\n" in line for line in lines)
     assert max(map(len, lines)) <= 998
+
+
+def test_text_has_crlf_before_it_is_encoded_too() -> None:
+    parts: Any = message_from_bytes(build(email(text="a\rb\nc\r\nd"), SENDER)).get_payload()
+    assert parts[0].get_payload(decode=True) == b"a\r\nb\r\nc\r\nd"
 
 
 def test_a_message_without_attachments_is_text_and_html_alone() -> None:

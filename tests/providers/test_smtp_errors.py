@@ -27,6 +27,7 @@ from tests.providers.smtp_bench import ADDRESS, SmtpBench, email
     [
         ("AUTH", "454 4.7.0 try later", Transient),
         ("AUTH", "535 5.7.8 wrong password", Misconfigured),
+        ("MAIL", "421 4.7.0 too busy", Transient),
         ("MAIL", "451 4.7.1 greylisted", Transient),
         ("MAIL", "530 5.7.0 log in first", Misconfigured),
         ("MAIL", "553 5.7.1 not your sender address", Rejected),
