@@ -15,13 +15,18 @@ from pathlib import Path
 
 import psutil
 
+from app.core import migrations
+from app.core.database import transaction
+from app.messages.kinds import KINDS
+from app.notifications import submit
+from sandbox.standins.script import slow
 from tests import data
 from tests.house import House, wait_until
 
 MESSAGES, ROUNDS, LATENCY = 300, 3, 0.1
 POOLS = {
-    "threads -c 16 (plain command)": (),
-    "threads -c 4": ("-P", "threads", "-c", "4"),
+    "threads -c 32 (plain command)": (),
+    "threads -c 16": ("-P", "threads", "-c", "16"),
     "prefork -c 2 (Celery's default here)": ("-P", "prefork", "-c", "2"),
     "prefork -c 16": ("-P", "prefork", "-c", "16"),
 }
@@ -32,8 +37,6 @@ def main() -> None:
     """Run every pool ROUNDS times, in turn."""
     house = House()
     os.environ.update(house.environment)
-    from app.core import migrations
-
     migrations.upgrade()
     figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in POOLS}
     try:
@@ -47,11 +50,6 @@ def main() -> None:
 
 def _measure(house: House, options: tuple[str, ...]) -> tuple[float, float, float]:
     """(sends a second, CPU ms a send, memory in MB) from the first to the last of MESSAGES."""
-    from app.core.database import transaction
-    from app.messages.kinds import KINDS
-    from app.notifications import submit
-    from sandbox.standins.script import slow
-
     house.clean()
     house.sms.script.extend(slow(LATENCY) for _ in range(MESSAGES))
     kind = KINDS["booking_confirmation_sms"]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.core import migrations
 from sandbox.servers.postgres import PostgresServer
 from sandbox.servers.valkey import ValkeyServer
 from sandbox.standins.ledger import Ledger
@@ -22,8 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
     _house = House()
     config.add_cleanup(_house.stop)
     os.environ.update(_house.environment)
-    from app.core import migrations
-
     migrations.upgrade()
 
 

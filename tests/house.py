@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import redis
 
+from app.core.celery_app import QUEUES
 from sandbox.ports import free_port
 from sandbox.servers.postgres import PostgresServer
 from sandbox.servers.valkey import ValkeyServer
@@ -29,7 +31,7 @@ USER, PASSWORD, API_KEY = "pafar", "a-password-for-tests-only", "a-key-for-tests
 
 
 class House:
-    """Started before the tests are collected: the application reads its environment when it is imported."""
+    """Its `environment` is to be set before the application first reads its own."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="pafar-tests-"))
@@ -81,12 +83,16 @@ class House:
         for standin in (self.smtp, self.sms, self.fcm):
             standin.script.clear()
         self.fcm.tokens.clear()
+        self.fcm.grant_script.clear()
 
     def valkey_client(self, database: int) -> Any:
         """A client of one of Valkey's databases: 1 is the broker's, 2 has the results."""
-        import redis
-
         return redis.Redis.from_url(f"{self.valkey.url}/{database}")
+
+    def is_idle(self) -> bool:
+        """Whether no message waits in the broker and no worker holds one."""
+        broker = self.valkey_client(1)
+        return not broker.hlen("unacked") and not any(broker.keys(f"{queue}*") for queue in QUEUES)
 
     @contextmanager
     def worker(self, *options: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:

@@ -18,6 +18,10 @@ from app.providers.smtp import SmtpProvider
 
 #: Seconds for one whole send; shorter than the lease under which it happens.
 SEND_DEADLINE = 20.0
+#: A gateway that speaks HTTP/1.1 takes one request at a time on a connection: one for each busy thread.
+GATEWAY_CONNECTIONS = 32
+#: FCM takes 100 requests at a time on each.
+FCM_CONNECTIONS = 8
 
 _lock = threading.Lock()
 _made: dict[str, Any] = {}
@@ -88,7 +92,7 @@ def _gateway(settings: Settings) -> SmsHttpProvider:
     _demand("sms", settings)
     key = settings.sms_api_key
     return SmsHttpProvider(
-        _http(settings),
+        _http(settings, GATEWAY_CONNECTIONS),
         url=str(settings.sms_api_url),
         api_key=key.get_secret_value() if key else "",
         sender=settings.sms_sender,
@@ -98,9 +102,9 @@ def _gateway(settings: Settings) -> SmsHttpProvider:
 def _fcm(settings: Settings) -> FcmProvider:
     _demand("push", settings)
     account = ServiceAccount.from_file(str(settings.firebase_credentials_path))
-    return FcmProvider(_http(settings), account=account, base_url=settings.fcm_base_url)
+    return FcmProvider(_http(settings, FCM_CONNECTIONS), account=account, base_url=settings.fcm_base_url)
 
 
-def _http(settings: Settings) -> HttpClient:
+def _http(settings: Settings, connections: int) -> HttpClient:
     ca_file = str(settings.http_ca_file) if settings.http_ca_file else None
-    return HttpClient(ca_file=ca_file, timeout=SEND_DEADLINE)
+    return HttpClient(ca_file=ca_file, timeout=SEND_DEADLINE, connections=connections)

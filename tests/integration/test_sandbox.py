@@ -7,11 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from sandbox.processes import start_time
 
@@ -19,9 +22,17 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0  # seconds; far more than it takes, for a machine that is busy with other things
 
 
-def test_once_tells_a_passenger_on_every_channel(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every account may enter, unlike pytest's own: root's sandbox keeps all its data in there."""
+    with tempfile.TemporaryDirectory(prefix="pafar-sandbox-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_once_tells_a_passenger_on_every_channel(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox", "--once", "--folder", tmp_path],
+        [sys.executable, "-m", "sandbox", "--once", "--folder", folder],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,16 +43,16 @@ def test_once_tells_a_passenger_on_every_channel(tmp_path: Path) -> None:
         line = re.search(rf"{channel} sent and received +after [\d.]+ s: .*", done.stdout)
         assert line, done.stdout
         assert committed[1] in line[0]
-    assert not any(map(runs, marks(tmp_path)))
+    assert not any(map(runs, marks(folder)))
 
 
-def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
-    with running(tmp_path) as (sandbox, inbox):
-        left = marks(tmp_path)
+def test_ctrl_c_stops_everything(folder: Path) -> None:
+    with running(folder) as (sandbox, inbox):
+        left = marks(folder)
         assert len(left) == 5, left  # PostgreSQL, Valkey, API, worker, beat
 
         second = subprocess.run(
-            [sys.executable, "-m", "sandbox", "--folder", tmp_path],
+            [sys.executable, "-m", "sandbox", "--folder", folder],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE,
         )  # fmt: skip
         assert second.returncode == 1
@@ -54,18 +65,18 @@ def test_ctrl_c_stops_everything(tmp_path: Path) -> None:
 
         sandbox.send_signal(signal.SIGINT)
         assert sandbox.wait(PATIENCE) == 0
-    assert "nothing is left running" in (tmp_path / "output").read_text()
+    assert "nothing is left running" in (folder / "output").read_text()
     assert not any(map(runs, left))
 
 
-def test_nothing_survives_a_killed_sandbox(tmp_path: Path) -> None:
-    with running(tmp_path) as (sandbox, _):
-        left = marks(tmp_path)
+def test_nothing_survives_a_killed_sandbox(folder: Path) -> None:
+    with running(folder) as (sandbox, _):
+        left = marks(folder)
         assert all(map(runs, left))
         sandbox.kill()
         sandbox.wait()
         wait_until(lambda: not any(map(runs, left)))
-    with running(tmp_path) as (again, _):
+    with running(folder) as (again, _):
         again.send_signal(signal.SIGTERM)
         assert again.wait(PATIENCE) == 0
 

@@ -11,6 +11,7 @@ from app.core.redaction import redact
     ("said", "kept"),
     [
         ("550 5.1.1 <ada.obi+bus@mail.example.com>: unknown", "550 5.1.1 <[email]>: unknown"),
+        ("550 no such user <zoë@bücher.example>", "550 no such user <[email]>"),
         ("no route to +234 803 123 4567", "no route to [phone]"),
         ("08031234567 is not valid", "[phone] is not valid"),
         (f"token {'dK3:APA91b_' * 6} is gone", "token [secret] is gone"),
@@ -27,6 +28,8 @@ def test_addresses_numbers_and_tokens_go(said: str, kept: str) -> None:
         "Transient: the server closed the connection (421)",
         "message 01a209f9-e8fc-7754-be35-2453de539d4a of PF7K2QXM",
         "QUOTA_EXCEEDED, wait 60 s",
+        "celery@worker-1.pafar.ng ready.",
+        "Connected to redis://:**@127.0.0.1:6379/1",
     ],
 )
 def test_codes_ids_and_references_stay(said: str) -> None:
