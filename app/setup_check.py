@@ -115,9 +115,10 @@ def _ask_broker() -> str:
 
 def _ask_workers() -> str:
     try:
-        answers = celery_app.control.inspect(timeout=PING_TIMEOUT).active_queues() or {}
-    except (kombu.exceptions.KombuError, OSError) as error:
+        _ask_broker()
+    except PafarError as error:
         raise PafarError("can't be asked while the broker is away") from error
+    answers = celery_app.control.inspect(timeout=PING_TIMEOUT).active_queues() or {}
     if not answers:
         raise PafarError("none answers: start one with celery -A app.core.celery_app worker --loglevel=info")
     consumed = {queue["name"] for queues in answers.values() for queue in queues}
