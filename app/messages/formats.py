@@ -1,4 +1,4 @@
-"""How a message writes money, times, seats and routes, by locale (Unicode CLDR, through Babel)."""
+"""How a message writes money (by locale), times, seats and routes (Unicode CLDR, through Babel)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from babel.numbers import format_currency
+
+#: The templates' language: a French month in an English sentence would read wrong.
+LANGUAGE = "en"
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
@@ -64,20 +67,20 @@ def plain_money(amount: Decimal, currency: str, locale: str) -> str:
     return format_currency(amount, currency, "¤¤ #,##0", locale=locale, currency_digits=not whole)
 
 
-def date_time(moment: datetime, zone_name: str, locale: str) -> str:
+def date_time(moment: datetime, zone_name: str) -> str:
     """The local time with its zone: "Mon 15 Jan 2024, 10:00 WAT"."""
-    return _written(moment, zone_name, locale, "EEE d MMM y, HH:mm")
+    return _written(moment, zone_name, "EEE d MMM y, HH:mm")
 
 
-def short_date_time(moment: datetime, zone_name: str, locale: str) -> str:
+def short_date_time(moment: datetime, zone_name: str) -> str:
     """As `date_time`, shorter: "15 Jan 10:00 WAT"."""
-    return _written(moment, zone_name, locale, "d MMM HH:mm")
+    return _written(moment, zone_name, "d MMM HH:mm")
 
 
-def _written(moment: datetime, zone_name: str, locale: str, pattern: str) -> str:
-    # One order for every locale, with the month as a word and 24 hours: nobody can misread it.
+def _written(moment: datetime, zone_name: str, pattern: str) -> str:
+    # The month as a word and 24 hours: nobody can misread it.
     local = moment.astimezone(zone(zone_name))
-    return f"{format_datetime(local, pattern, tzinfo=local.tzinfo, locale=locale)} {_zone_name(local)}"
+    return f"{format_datetime(local, pattern, tzinfo=local.tzinfo, locale=LANGUAGE)} {_zone_name(local)}"
 
 
 def _zone_name(local: datetime) -> str:

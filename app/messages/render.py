@@ -77,8 +77,8 @@ def _context(payload: BaseModel) -> dict[str, Any]:
         **dict(data),
         "money": partial(formats.money, currency=data.currency, locale=data.locale),
         "plain_money": partial(formats.plain_money, currency=data.currency, locale=data.locale),
-        "date_time": partial(formats.date_time, zone_name=data.timezone, locale=data.locale),
-        "short_date_time": partial(formats.short_date_time, zone_name=data.timezone, locale=data.locale),
+        "date_time": partial(formats.date_time, zone_name=data.timezone),
+        "short_date_time": partial(formats.short_date_time, zone_name=data.timezone),
         "seat_list": formats.seat_list,
         "route": formats.route,
     }

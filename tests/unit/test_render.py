@@ -154,7 +154,7 @@ def test_the_text_message_fits_one_gsm_segment() -> None:
     ("changes", "part"),
     [
         ({"origin": "Ọ̀yọ́", "destination": "Évreux \u2013 “Sud”"}, 'Oyo-Évreux - "Sud"'),
-        ({"locale": "fr"}, "15 janv. 10:00 WAT"),
+        ({"locale": "fr"}, "15 Jan 10:00 WAT"),
         ({"locale": "fr", "total_amount": "15000.5"}, "NGN 15 000,50."),
         ({"seats": ["7"], "currency": "USD", "total_amount": "9.99"}, "seat 7. Paid USD 9.99."),
     ],
