@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,7 +21,8 @@ from app.core.database import transaction
 from app.core.errors import PafarError
 from app.messages.base import InvalidPayload
 from app.messages.kinds import KINDS
-from app.notifications import overview, submit
+from app.notifications import overview, replay, submit
+from app.notifications.replay import Choice
 from app.notifications.status import FINAL, Status
 
 app = typer.Typer(
@@ -32,8 +34,8 @@ app = typer.Typer(
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
-def _known(kind: str) -> str:
-    if kind not in KINDS:
+def _known(kind: str | None) -> str | None:
+    if kind is not None and kind not in KINDS:
         raise typer.BadParameter(f"no such kind; one of {', '.join(sorted(KINDS))}")
     return kind
 
@@ -96,6 +98,32 @@ def stats(
     )
 
 
+@app.command("replay")
+def replay_failed(
+    ids: Annotated[list[UUID] | None, typer.Option("--id", help="This message; may be given again.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind.", callback=_known)] = None,
+    reason: Annotated[str | None, typer.Option(help="Only with this in their reason.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Accepted at or after this time, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Accepted before this time, UTC.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent again.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All failed messages, without any condition.")] = False,
+) -> None:
+    """Send failed messages again."""
+    choice = Choice(ids=ids or None, kind=kind, reason=reason, since=_utc(since), until=_utc(until))
+    if choice == Choice() and not every:
+        raise typer.BadParameter("name what to send again, or say --all")
+    with transaction() as connection:
+        found = replay.find(connection, choice)
+        sent = 0 if dry_run else replay.replay(connection, choice)
+    for kind_name, why, count in found.replayable:
+        console.print(f"{count:>7}  {kind_name}: {why}", markup=False)
+    for count, why in ((found.too_late, "have lost their point"), (found.wiped, "were sensitive and are wiped")):
+        if count:
+            console.print(f"{count:>7}  {why}: left alone")
+    would = sum(count for _, _, count in found.replayable)
+    console.print(f"{would} would be sent again; nothing was." if dry_run else f"{sent} are sent again.")
+
+
 def main() -> None:
     """Run the command; an error of ours is one clear line and exit code 1."""
     try:
@@ -103,6 +131,10 @@ def main() -> None:
     except (PafarError, InvalidPayload) as error:
         Console(stderr=True).print(str(error), style="red", markup=False)
         sys.exit(1)
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment else None
 
 
 def _follow(message_id: UUID, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 from contextlib import ExitStack
@@ -69,7 +70,16 @@ class StandIns:
         }
 
 
-def environment(*, database_url: str, valkey_url: str, stand_ins: StandIns) -> dict[str, str]:
+def payload_key(folder: Path) -> str:
+    """The key that seals one-time codes in the database, which outlives a run: kept in `folder`."""
+    file = folder / "payload.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
+    return file.read_text()
+
+
+def environment(*, database_url: str, valkey_url: str, stand_ins: StandIns, payload_keys: str) -> dict[str, str]:
     """All variables that a command of the platform gets."""
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
@@ -78,6 +88,7 @@ def environment(*, database_url: str, valkey_url: str, stand_ins: StandIns) -> d
         "REDIS_URL": f"{valkey_url}/0",
         "CELERY_BROKER_URL": f"{valkey_url}/1",
         "CELERY_RESULT_BACKEND": f"{valkey_url}/2",
+        "PAYLOAD_KEYS": payload_keys,
         "DEFAULT_CURRENCY": "NGN",
         "DEFAULT_TIMEZONE": "Africa/Lagos",
         **stand_ins.environment,

@@ -15,7 +15,7 @@ import psycopg
 
 from sandbox.api import Api
 from sandbox.console import Screen
-from sandbox.environment import ROOT, StandIns, environment
+from sandbox.environment import ROOT, StandIns, environment, payload_key
 from sandbox.ports import free_port
 from sandbox.processes import Leftovers, Process, ProcessFailed, start_time
 from sandbox.seed import Passenger, seed
@@ -56,7 +56,10 @@ class House:
             self._start_servers(undo)
             database_url = self._database()
             self._environment = environment(
-                database_url=database_url, valkey_url=self._valkey.url, stand_ins=self._stand_ins
+                database_url=database_url,
+                valkey_url=self._valkey.url,
+                stand_ins=self._stand_ins,
+                payload_keys=payload_key(self.folder),
             )
             self._migrate()
             self.passengers = seed(database_url)

@@ -40,6 +40,7 @@ def house(whole_house: House) -> House:
 
 @pytest.fixture(scope="module")
 def _module_worker(whole_house: House) -> Iterator[subprocess.Popen[bytes]]:
+    whole_house.clean()
     with whole_house.worker() as process:
         yield process
 

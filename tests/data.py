@@ -51,6 +51,22 @@ def push(tokens: list[str] | None = None, **changes: Any) -> dict[str, Any]:
     }
 
 
+def delay(minutes: int = 45, **changes: Any) -> dict[str, Any]:
+    """Arguments of a delay by SMS."""
+    trip = {
+        "booking_reference": "PF7K2QXM",
+        "delay_minutes": minutes,
+        "new_departure_time": (DEPARTURE + timedelta(minutes=minutes)).isoformat(),
+        **changes,
+    }
+    return {"phone_number": "+2348031234567", "user_name": "Ada Obi", "trip_data": trip}
+
+
+def otp(code: str = "493817") -> dict[str, Any]:
+    """Arguments of a one-time code."""
+    return {"phone_number": "+2348031234567", "otp_code": code, "purpose": "login"}
+
+
 def make_trip(*, seats: int = 40) -> tuple[int, int]:
     """A trip from Lagos to Abuja and a passenger with e-mail, phone and app: (trip id, user id)."""
     with session() as s:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from sandbox.standins.tls import issue
 
 ROOT = Path(__file__).resolve().parents[1]
 USER, PASSWORD, API_KEY = "pafar", "a-password-for-tests-only", "a-key-for-tests-only"
+PAYLOAD_KEY = base64.b64encode(b"thirty-two-bytes-for-tests-only!").decode()
 
 
 class House:
@@ -67,6 +69,7 @@ class House:
             "FIREBASE_CREDENTIALS_PATH": str(account),
             "FCM_BASE_URL": self.fcm.url,
             "HTTP_CA_FILE": str(self.authority.ca_file),
+            "PAYLOAD_KEYS": PAYLOAD_KEY,
             "DEFAULT_CURRENCY": "NGN",
             "DEFAULT_TIMEZONE": "Africa/Lagos",
         }
@@ -75,7 +78,7 @@ class House:
         """Forget every message, booking and captured message, and what the stand-ins were told to do."""
         with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(
-                "TRUNCATE notifications, outbox, idempotency_keys, users, terminals, buses"
+                "TRUNCATE notifications, outbox, idempotency_keys, subjects, users, terminals, buses"
                 " RESTART IDENTITY CASCADE"
             )
         self.valkey_client(1).flushall()

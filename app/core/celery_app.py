@@ -64,7 +64,7 @@ def _configuration() -> dict[str, Any]:
         "task_time_limit": 60,  # prefork's last resort; every wait inside a task has its own, shorter limit
         "task_soft_time_limit": 45,
         "broker_connection_retry_on_startup": True,  # a worker may start before its broker
-        "worker_consumer": "app.worker.consumer:PromptConsumer",  # and is back seconds after it, not half a minute
+        "worker_consumer": "app.worker.consumer:SturdyConsumer",  # and is back seconds after it, not half a minute
         "broker_connection_max_retries": None,  # and outlives any outage
         "broker_channel_error_retry": True,  # else the worker exits when a primary is demoted
         "broker_pool_acquire_timeout": 5,  # an exhausted pool blocked for good

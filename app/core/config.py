@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     default_phone_region: str | None = None
 
     api_key: SecretStr | None = None
+    payload_keys: SecretStr | None = None
 
     @field_validator("default_currency")
     @classmethod
@@ -112,6 +114,18 @@ class Settings(BaseSettings):
     def _region(cls, value: str | None) -> str | None:
         if value is not None and value not in phonenumbers.SUPPORTED_REGIONS:
             raise ValueError("must be an ISO 3166 country code such as NG")
+        return value
+
+    @field_validator("payload_keys")
+    @classmethod
+    def _aes_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        for part in value.get_secret_value().split(",") if value else ():
+            try:
+                right = len(b64decode(part, validate=True)) == 32
+            except ValueError:
+                right = False
+            if not right:
+                raise ValueError("must be keys of 32 bytes in base64, newest first, separated by commas")
         return value
 
     @field_validator("smtp_ca_file", "firebase_credentials_path", "http_ca_file")

@@ -36,4 +36,8 @@ class Kind:
     template: str  #: "booking_confirmation": the folder or file stem under templates/<channel>/
     result_keys: tuple[str, ...]  #: keys of the payload's `…_data` that the task's result repeats
     resend_unknown: bool  #: send again when a send got no answer? A confirmation yes, a one-time code never
+    sensitive: bool  #: its payload is encrypted in the row, and wiped when it is final
+    #: payload → what it is about and for whom; a newer message of the same subject supersedes an older unsent
+    #: one. None: every message of this kind stands for itself.
+    subject: Callable[[Any], str] | None
     valid_until: Callable[[Any, datetime], datetime]  #: (payload, accepted at) → when it loses its point

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 import phonenumbers
 from babel import Locale, UnknownLocaleError
@@ -32,6 +32,8 @@ MAX_AMOUNT = 10**12
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _REFERENCE = re.compile(r"[!-~]{1,40}")
 _TOKEN = re.compile(rf"[!-~]{{1,{MAX_TOKEN_LENGTH}}}")
+_MINUTES = re.compile(r"[1-9][0-9]{0,3}")
+_OTP_CODE = re.compile(r"[0-9]{4,10}")
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,20})?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 #: No letters: the parser would find a number in the middle of a sentence.
@@ -212,7 +214,24 @@ def _are_tokens(values: list[Any] | tuple[Any, ...]) -> bool:
 
 
 Text = Annotated[str, BeforeValidator(_text)]
+
+
+def _minutes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str) or not _MINUTES.fullmatch(str(value)):
+        raise ValueError("must be a whole number of minutes from 1 to 9999")
+    return int(value)
+
+
+def _otp_code(value: object) -> str:
+    if not isinstance(value, str) or not _OTP_CODE.fullmatch(value):
+        raise ValueError("must be a string of 4 to 10 digits")
+    return value
+
+
 Reference = Annotated[str, BeforeValidator(_reference)]
+Minutes = Annotated[int, BeforeValidator(_minutes)]
+OtpCode = Annotated[str, BeforeValidator(_otp_code)]
+OtpPurpose = Literal["verification", "password_reset", "login"]
 Identifier = Annotated[str, BeforeValidator(_identifier)]
 Seats = Annotated[tuple[str, ...], BeforeValidator(_seats)]
 Amount = Annotated[Decimal, BeforeValidator(_amount)]

@@ -12,11 +12,16 @@ from app.messages.payloads import (
     BookingConfirmationEmail,
     BookingConfirmationPush,
     BookingConfirmationSms,
+    OtpSms,
+    TripDelaySms,
     details,
 )
 
-#: Priorities: 0 is kept for one-time codes and cancellations, 9 for promotions.
-CONFIRMATION = 3
+#: Priorities: one-time codes and cancellations first, promotions (9) last.
+URGENT, TRIP, CONFIRMATION = 0, 3, 3
+
+#: What the text of a one-time code says, and NIST SP 800-63B-4 allows at most.
+OTP_LIFE = timedelta(minutes=10)
 
 _MODULES = {
     Channel.EMAIL: "email_tasks",
@@ -49,8 +54,45 @@ def _booking_confirmation(channel: Channel, payload: type[BaseModel], at_least: 
         template="booking_confirmation",
         result_keys=("booking_reference",),
         resend_unknown=True,  # a second confirmation is harmless, a missing one is not
+        sensitive=False,
+        subject=None,
         valid_until=_until_departure(at_least),
     )
+
+
+def _delayed_trip(payload: TripDelaySms) -> str:
+    return f"trip_delay:{payload.trip_data.booking_reference}:{payload.phone_number}"
+
+
+TRIP_DELAY_SMS = Kind(
+    name="trip_delay_sms",
+    task="app.tasks.sms_tasks.send_trip_delay_sms",
+    channel=Channel.SMS,
+    queue="sms",
+    priority=TRIP,
+    payload=TripDelaySms,
+    template="trip_delay",
+    result_keys=("booking_reference",),
+    resend_unknown=True,  # twice is a nuisance, not knowing is a missed bus
+    sensitive=False,
+    subject=_delayed_trip,  # an older delay must not arrive after, or instead of, a newer one
+    valid_until=lambda payload, _: payload.trip_data.new_departure_time,
+)
+
+OTP_SMS = Kind(
+    name="otp_sms",
+    task="app.tasks.sms_tasks.send_otp_sms",
+    channel=Channel.SMS,
+    queue="sms",
+    priority=URGENT,
+    payload=OtpSms,
+    template="otp",
+    result_keys=(),
+    resend_unknown=False,  # two codes in a row confuse, and an attacker gains by the second
+    sensitive=True,
+    subject=None,
+    valid_until=lambda _, accepted: accepted + OTP_LIFE,
+)
 
 
 #: By name.
@@ -60,6 +102,8 @@ KINDS: dict[str, Kind] = {
         _booking_confirmation(Channel.EMAIL, BookingConfirmationEmail, timedelta(hours=24)),
         _booking_confirmation(Channel.SMS, BookingConfirmationSms, timedelta(hours=1)),
         _booking_confirmation(Channel.PUSH, BookingConfirmationPush, timedelta(hours=24)),
+        TRIP_DELAY_SMS,
+        OTP_SMS,
     )
 }
 _BY_TASK = {kind.task: kind for kind in KINDS.values()}

@@ -18,7 +18,10 @@ from app.messages.fields import (
     EmailAddress,
     Identifier,
     LocaleName,
+    Minutes,
     Moment,
+    OtpCode,
+    OtpPurpose,
     PhoneNumber,
     Reference,
     Seats,
@@ -101,6 +104,12 @@ class BookingOnPhone(Booking):
     trip_id: Identifier | None = None
 
 
+class Delay(Details):
+    booking_reference: Reference
+    delay_minutes: Minutes
+    new_departure_time: Moment
+
+
 class BookingConfirmationEmail(Payload):
     """The parameters of `send_booking_confirmation_email`."""
 
@@ -125,6 +134,18 @@ class BookingConfirmationPush(Payload):
     booking_data: BookingOnPhone
 
 
+class TripDelaySms(Payload):
+    phone_number: PhoneNumber
+    user_name: Text
+    trip_data: Delay
+
+
+class OtpSms(Payload):
+    phone_number: PhoneNumber
+    otp_code: OtpCode
+    purpose: OtpPurpose = "verification"
+
+
 def validate(kind: Kind, arguments: Mapping[str, Any], defaults: Defaults) -> BaseModel:
     """The task's arguments, by parameter name, as the kind's payload.
 
@@ -143,12 +164,9 @@ def dump(payload: BaseModel) -> dict[str, Any]:
     return payload.model_dump(mode="json", exclude_none=True)
 
 
-def details(payload: BaseModel) -> Details:
-    """The payload's `…_data`. Raises TypeError for a payload that has none."""
-    for _, value in payload:
-        if isinstance(value, Details):
-            return value
-    raise TypeError(f"{type(payload).__name__} has no data")
+def details(payload: BaseModel) -> Details | None:
+    """The payload's `…_data`; None for a payload that has none (a one-time code)."""
+    return next((value for _, value in payload if isinstance(value, Details)), None)
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -72,6 +72,8 @@ def render_push(kind: Kind, payload: BaseModel) -> RenderedPush:
 def _context(payload: BaseModel) -> dict[str, Any]:
     """The parameters and the keys of the data, side by side, and how to write them."""
     data = details(payload)
+    if data is None:
+        return dict(payload)
     return {
         **dict(payload),
         **dict(data),

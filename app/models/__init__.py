@@ -2,7 +2,7 @@
 
 from app.models.base import Base
 from app.models.device import DeviceToken
-from app.models.notification import IdempotencyKey, Notification, Outbox
+from app.models.notification import IdempotencyKey, Notification, Outbox, Subject
 from app.models.travel import (
     Booking,
     BookingSeat,
@@ -28,6 +28,7 @@ __all__ = [
     "Outbox",
     "Payment",
     "Route",
+    "Subject",
     "Terminal",
     "Trip",
     "TripLocation",

@@ -29,8 +29,10 @@ class Notification(Base):
     kind: Mapped[str]
     status: Mapped[str]
     priority: Mapped[int]
-    payload: Mapped[dict[str, Any]]  # the task's arguments
+    payload: Mapped[dict[str, Any]]  # the task's arguments; sealed for a sensitive kind, and wiped when final
     booking_reference: Mapped[str | None]  # what people search by
+    subject: Mapped[str | None]  # with revision: a newer message of the same subject supersedes this one
+    revision: Mapped[int | None]
     valid_until: Mapped[datetime]
     attempt: Mapped[Counter]
     not_before: Mapped[datetime | None]  # a retry waits until then
@@ -68,4 +70,16 @@ class IdempotencyKey(Base):
 
     key: Mapped[str] = mapped_column(primary_key=True)
     notification_id: Mapped[UUID]
+    created_at: Mapped[CreatedAt]
+
+
+class Subject(Base):
+    """What messages may be about, and the newest one's revision; held while one of them is being sent."""
+
+    __tablename__ = "subjects"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int]
+    holder_id: Mapped[UUID | None]
+    held_until: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]

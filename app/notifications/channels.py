@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 
@@ -11,6 +11,7 @@ from app.core.redaction import redact
 from app.messages.base import Channel, Kind
 from app.messages.payloads import details
 from app.messages.render import render_email, render_push, render_sms
+from app.notifications import circuit
 from app.notifications.outcome import Failed, Postponed, Recordable, Sent, Unanswered
 from app.notifications.store import Claim
 from app.providers import registry
@@ -19,6 +20,8 @@ from app.providers.errors import OutcomeUnknown, Permanent, ProviderError, RateL
 
 #: Exponential backoff with full jitter, in seconds: the first wait is up to FIRST_WAIT, none is above LAST_WAIT.
 FIRST_WAIT, LAST_WAIT = 4.0, 300.0
+#: Seconds over which those that met an open circuit come back.
+CIRCUIT_SPREAD = 30.0
 #: What a provider that says "slow down" gets if it names no time (FCM's manual asks for 60 s).
 RATE_LIMIT_WAIT = 60.0
 
@@ -45,7 +48,8 @@ def _email(held: Claim, kind: Kind, payload: Any) -> Recordable:
         html=rendered.html,
     )
     try:
-        receipt = registry.email().send(message)
+        provider = registry.email()
+        receipt = circuit.call(Channel.EMAIL, lambda: provider.send(message))
     except ProviderError as error:
         return _not_accepted(held, kind, error)
     return Sent(_success(kind, payload), receipt.provider_id)
@@ -59,7 +63,8 @@ def _sms(held: Claim, kind: Kind, payload: Any) -> Recordable:
         valid_for=_seconds_left(held),
     )
     try:
-        receipt = registry.sms().send(message)
+        provider = registry.sms()
+        receipt = circuit.call(Channel.SMS, lambda: provider.send(message))
     except ProviderError as error:
         return _not_accepted(held, kind, error)
     return Sent(_success(kind, payload, sms_id=receipt.provider_id), receipt.provider_id)
@@ -77,9 +82,12 @@ def _push(held: Claim, kind: Kind, payload: Any) -> Recordable:
     )
     tokens = held.pending_tokens or []
     try:
-        results = registry.push().send(message, tokens)
+        provider = registry.push()
+        results = circuit.call(Channel.PUSH, lambda: provider.send(message, tokens))
     except ProviderError as error:
         return _not_accepted(held, kind, error)
+    if all(isinstance(result, ProviderError) for result in results):
+        circuit.note(Channel.PUSH, cast("ProviderError", results[0]))
     return _tally(held, kind, payload, list(zip(tokens, results, strict=True)))
 
 
@@ -128,6 +136,8 @@ def _retriable(kind: Kind, error: ProviderError) -> bool:
 
 def _wait(held: Claim, error: ProviderError) -> float:
     """Seconds until the next attempt; what the provider asked for is a floor, jitter spreads the crowd."""
+    if isinstance(error, circuit.CircuitOpen):  # nothing was tried: it does not count as a failure of its own
+        return (error.retry_after or 0.0) + random.uniform(0, CIRCUIT_SPREAD)  # noqa: S311 - jitter, no secret
     if isinstance(error, RateLimited):
         floor = error.retry_after or RATE_LIMIT_WAIT
         return floor + random.uniform(0, floor / 4)  # noqa: S311 - jitter, not a secret

@@ -6,18 +6,20 @@ No transaction is open while a provider is spoken to: a slow provider would hold
 from __future__ import annotations
 
 import time
-from typing import Any
+from dataclasses import asdict
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 
 from app.core.database import transaction
 from app.core.errors import DatabaseUnavailable, PafarError
 from app.messages.kinds import KINDS
 from app.messages.payloads import validate
-from app.notifications import channels, policy, store
+from app.notifications import channels, policy, sealed, store, subjects
 from app.notifications.outcome import Busy, Failed, Outcome, Postponed, Recordable, Sent, Skipped, Unanswered
 from app.notifications.status import FINAL, Status
+from app.notifications.subjects import Turn
 from app.notifications.submit import defaults
 
 log = structlog.get_logger(__name__)
@@ -25,6 +27,17 @@ log = structlog.get_logger(__name__)
 #: Seconds for which an outcome is tried to be written, and the pause between: shorter than the relay's, so
 #: that after an outage the outcome is there before anybody takes the message for abandoned.
 RECORD_PATIENCE, RECORD_PAUSE = 60.0, 0.25
+
+
+#: Seconds before a message whose turn it is not asks again.
+TURN_WAIT = 1.0
+
+_STATUS: dict[type[Recordable], Status] = {
+    Sent: Status.SENT,
+    Skipped: Status.SKIPPED,
+    Failed: Status.FAILED,
+    Unanswered: Status.UNKNOWN,
+}
 
 
 class UnknownMessage(PafarError):
@@ -39,9 +52,10 @@ def deliver(message_id: UUID) -> Outcome:
     """
     with transaction() as connection:
         held = store.claim(connection, message_id)
+        turn = _turn(connection, held) if held else Turn.OURS
     if held is None:
         return _as_it_stands(message_id)
-    outcome = _attempt(held)
+    outcome = _attempt(held, turn)
     recorded = _record_patiently(held, outcome)
     log.info(
         "attempt", message=str(message_id), kind=held.kind, attempt=held.attempt, outcome=type(outcome).__name__
@@ -49,11 +63,23 @@ def deliver(message_id: UUID) -> Outcome:
     return outcome if recorded else _as_it_stands(message_id)
 
 
-def _attempt(held: store.Claim) -> Recordable:
+def _turn(connection: Connection, held: store.Claim) -> Turn:
+    if held.subject is None or held.revision is None:
+        return Turn.OURS
+    return subjects.take_turn(
+        connection, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
+    )
+
+
+def _attempt(held: store.Claim, turn: Turn) -> Recordable:
+    if turn is Turn.TAKEN:
+        return Postponed(TURN_WAIT, "an older message about the same is being sent")
     try:
         kind = KINDS[held.kind]
-        payload = validate(kind, held.payload, defaults())
+        payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults())
         repeats = channels.repeats(kind, payload)
+        if turn is Turn.SUPERSEDED:
+            return policy.skip("superseded", "Not sent: a newer message says more", repeats)
         refused = policy.why_not(valid_until=held.valid_until, now=held.now, repeats=repeats)
         if refused is not None:
             return refused
@@ -62,8 +88,7 @@ def _attempt(held: store.Claim) -> Recordable:
         return channels.attempt(held, kind, payload)
     except Exception as error:
         # A fault of ours (a template, a bug): sending again would fail again. Visible, and can be replayed.
-        with transaction() as connection:
-            store.finish(connection, held, Status.FAILED, reason=f"{type(error).__name__} in our own code")
+        _record_patiently(held, Failed(f"{type(error).__name__} in our own code"))
         raise
 
 
@@ -80,38 +105,14 @@ def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
             time.sleep(RECORD_PAUSE)
 
 
-def _record(connection: Any, held: store.Claim, outcome: Recordable) -> bool:
+def _record(connection: Connection, held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome under the claim's attempt number; False if another attempt has taken over."""
-    match outcome:
-        case Sent(result, provider_id, sent, failed):
-            return store.finish(
-                connection,
-                held,
-                Status.SENT,
-                result=result,
-                provider_id=provider_id,
-                sent_count=sent,
-                failed_count=failed,
-            )
-        case Skipped(reason, result):
-            return store.finish(connection, held, Status.SKIPPED, reason=reason, result=result)
-        case Failed(reason, sent, failed):
-            return store.finish(
-                connection, held, Status.FAILED, reason=reason, sent_count=sent, failed_count=failed
-            )
-        case Unanswered(reason):
-            return store.finish(connection, held, Status.UNKNOWN, reason=reason)
-        case Postponed():
-            return store.postpone(
-                connection,
-                held,
-                wait=outcome.wait,
-                reason=outcome.reason,
-                unknown=outcome.unknown,
-                pending_tokens=list(outcome.pending_tokens) if outcome.pending_tokens else None,
-                sent_count=outcome.sent_count,
-                failed_count=outcome.failed_count,
-            )
+    if held.subject is not None:
+        subjects.end_turn(connection, held.subject, held.id)
+    if isinstance(outcome, Postponed):
+        return store.postpone(connection, held, outcome)
+    wipe = held.kind in KINDS and KINDS[held.kind].sensitive
+    return store.finish(connection, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
 
 
 def _as_it_stands(message_id: UUID) -> Outcome:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from babel.dates import format_timedelta
 
 from app.notifications.outcome import Skipped
+from app.providers.registry import SEND_DEADLINE
 
 
-def why_not(*, valid_until: datetime, now: datetime, repeats: dict[str, str]) -> Skipped | None:
+def why_not(*, valid_until: datetime, now: datetime, repeats: dict[str, Any]) -> Skipped | None:
     """The reason not to send at `now`, None to go on. `repeats` are the result keys that every result carries."""
     if now >= valid_until:
         late = format_timedelta(now - valid_until, locale="en")
-        message = f"Not sent: it lost its point {late} ago"
-        return Skipped("expired", {"success": True, "skipped": "expired", "message": message, **repeats})
+        return skip("expired", f"Not sent: it lost its point {late} ago", repeats)
+    if now + timedelta(seconds=SEND_DEADLINE) >= valid_until:
+        # A send that begins now may be accepted only after it has lost its point.
+        return skip("expired", "Not sent: it would have come too late", repeats)
     return None
+
+
+def skip(reason: str, message: str, repeats: dict[str, Any]) -> Skipped:
+    """Not sending is an outcome with a reason, and no failure."""
+    return Skipped(reason, {"success": True, "skipped": reason, "message": message, **repeats})

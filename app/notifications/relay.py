@@ -15,7 +15,7 @@ from sqlalchemy import Row
 from app.core.broker import Broker, WakeUp
 from app.core.database import transaction
 from app.core.errors import BrokerUnavailable, DatabaseUnavailable
-from app.notifications import store
+from app.notifications import outbox, store
 
 log = structlog.get_logger(__name__)
 
@@ -61,16 +61,16 @@ class Relay:
         Publishing stands inside the transaction: a relay that dies before the commit leaves the lines due.
         """
         with transaction() as connection:
-            lines = store.due(connection, BATCH)
+            lines = outbox.due(connection, BATCH)
             if not lines:
                 return 0
             lost, waiting = self._sort(lines)
             if lost:
                 self._broker.publish([WakeUp(str(n.id), n.task, n.queue, n.priority, n.now) for n in lost])
-                store.move_on(connection, [(n.id, _grace(n.attempt), n.now) for n in lost], published=True)
+                outbox.move_on(connection, [(n.id, _grace(n.attempt), n.now) for n in lost], published=True)
             if waiting:
                 # The longer it has waited, the longer a look can wait: a backlog is not looked at every second.
-                store.move_on(connection, [(n.id, _patience(n), n.now) for n in waiting], published=False)
+                outbox.move_on(connection, [(n.id, _patience(n), n.now) for n in waiting], published=False)
             return len(lines)
 
     def _sort(self, lines: Sequence[Row[Any]]) -> tuple[list[Row[Any]], list[Row[Any]]]:

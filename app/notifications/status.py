@@ -16,7 +16,7 @@ class Status(StrEnum):
     UNKNOWN = "unknown"  #: handed over without an answer, and its kind is never sent twice
 
 
-#: Nothing more happens to these.
+#: Nothing more happens to these by itself.
 FINAL = frozenset({Status.SENT, Status.SKIPPED, Status.FAILED, Status.UNKNOWN})
 
 #: From → to. The statements in `store` allow these and no others.
@@ -25,4 +25,6 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.SENDING}),
     # Back to queued: to be tried again. To itself: the lease ran out, another worker claims it.
     Status.SENDING: FINAL | {Status.QUEUED, Status.SENDING},
-} | {status: frozenset() for status in FINAL}
+    # A dead letter: an operator replays it.
+    Status.FAILED: frozenset({Status.QUEUED}),
+} | {status: frozenset() for status in FINAL - {Status.FAILED}}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Uuid
 
+from app.notifications.outcome import Postponed
 from app.notifications.status import Status
 
 #: Seconds a worker may hold a message. Longer than a send may take, short enough that a killed worker's
@@ -32,6 +32,8 @@ class NewMessage:
     priority: int
     payload: dict[str, Any]
     booking_reference: str | None
+    subject: str | None
+    revision: int | None
     valid_until: datetime
     pending_tokens: list[str] | None
     wait: float  # seconds before its first attempt
@@ -45,6 +47,8 @@ class Claim:
     kind: str
     payload: dict[str, Any]
     attempt: int
+    subject: str | None
+    revision: int | None
     valid_until: datetime
     pending_tokens: list[str] | None
     sent_count: int
@@ -64,10 +68,10 @@ class Standing:
 
 _INSERT = text("""
     WITH written AS (
-        INSERT INTO notifications (id, kind, status, priority, payload, booking_reference, valid_until,
-                                   pending_tokens, not_before)
-        VALUES (:id, :kind, 'queued', :priority, :payload, :booking_reference, :valid_until,
-                :pending_tokens, clock_timestamp() + make_interval(secs => :wait))
+        INSERT INTO notifications (id, kind, status, priority, payload, booking_reference, subject,
+                                   revision, valid_until, pending_tokens, not_before)
+        VALUES (:id, :kind, 'queued', :priority, :payload, :booking_reference, :subject,
+                :revision, :valid_until, :pending_tokens, clock_timestamp() + make_interval(secs => :wait))
         ON CONFLICT (id) DO NOTHING
         RETURNING id, not_before
     )
@@ -100,15 +104,15 @@ _CLAIM = text("""
         WHERE id = :id
           AND (status = 'queued' AND not_before <= clock_timestamp()
                OR status = 'sending' AND lease_until <= clock_timestamp())
-        RETURNING id, kind, payload, attempt, valid_until, pending_tokens, sent_count, failed_count,
-                  unknown_attempts, lease_until
+        RETURNING id, kind, payload, attempt, subject, revision, valid_until, pending_tokens, sent_count,
+                  failed_count, unknown_attempts, lease_until
     ), watched AS (
         -- Nothing waits in the broker for it any more: when the lease runs out, publish without looking.
         UPDATE outbox SET due_at = claimed.lease_until, published_at = NULL
         FROM claimed WHERE outbox.id = claimed.id
     )
-    SELECT id, kind, payload, attempt, valid_until, pending_tokens, sent_count, failed_count,
-           unknown_attempts, clock_timestamp() AS now
+    SELECT id, kind, payload, attempt, subject, revision, valid_until, pending_tokens, sent_count,
+           failed_count, unknown_attempts, clock_timestamp() AS now
     FROM claimed
 """).columns(id=Uuid)
 
@@ -133,6 +137,7 @@ _FINISH = text("""
         UPDATE notifications
         SET status = :status, reason = :reason, result = :result, provider_id = :provider_id,
             sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
+            payload = CASE WHEN :wipe THEN '{}' ELSE payload END,
             pending_tokens = NULL, lease_until = NULL, finished_at = clock_timestamp()
         WHERE id = :id AND attempt = :attempt AND status = 'sending'
         RETURNING id
@@ -141,10 +146,13 @@ _FINISH = text("""
 """).bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
 
 
-def finish(connection: Connection, held: Claim, status: Status, **what: Any) -> bool:
-    """Write a final status under the claim's attempt number; False if another attempt has taken over."""
+def finish(connection: Connection, held: Claim, status: Status, *, wipe: bool, **what: Any) -> bool:
+    """Write a final status under the claim's attempt number; False if another attempt has taken over.
+
+    `wipe` leaves nothing of the payload.
+    """
     blank = {"reason": None, "result": None, "provider_id": None, "sent_count": 0, "failed_count": 0}
-    values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status}
+    values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status, "wipe": wipe}
     return connection.execute(_FINISH, values).first() is not None
 
 
@@ -165,68 +173,7 @@ _POSTPONE = text("""
 """).bindparams(bindparam("pending_tokens", type_=JSONB(none_as_null=True)))
 
 
-def postpone(connection: Connection, held: Claim, *, wait: float, **what: Any) -> bool:
-    """Give the message back, to be published in `wait` seconds; False if another attempt has taken over."""
-    values = what | {"id": held.id, "attempt": held.attempt, "wait": wait}
+def postpone(connection: Connection, held: Claim, outcome: Postponed) -> bool:
+    """Give the message back, to be published when its wait is over; False if another attempt has taken over."""
+    values = asdict(outcome) | {"id": held.id, "attempt": held.attempt}
     return connection.execute(_POSTPONE, values).first() is not None
-
-
-def remember_key(connection: Connection, key: str, message_id: UUID) -> UUID:
-    """The message that `key` stands for: `message_id` if the key is new, else the earlier one."""
-    connection.execute(
-        text("INSERT INTO idempotency_keys (key, notification_id) VALUES (:key, :id) ON CONFLICT DO NOTHING"),
-        {"key": key, "id": message_id},
-    )
-    return lookup_key(connection, key) or message_id
-
-
-def lookup_key(connection: Connection, key: str) -> UUID | None:
-    """The message that `key` stands for, None if nobody used it."""
-    found: UUID | None = connection.scalar(
-        text("SELECT notification_id FROM idempotency_keys WHERE key = :key").columns(notification_id=Uuid),
-        {"key": key},
-    )
-    return found
-
-
-# -- The relay's statements ------------------------------------------------------------------------------
-
-_DUE = text("""
-    SELECT id, task, queue, priority, attempt, extract(epoch FROM published_at)::float8 AS published_at,
-           extract(epoch FROM clock_timestamp())::float8 AS now
-    FROM outbox WHERE due_at <= clock_timestamp()
-    ORDER BY due_at LIMIT :size
-    FOR UPDATE SKIP LOCKED
-""").columns(id=Uuid)
-
-
-def due(connection: Connection, size: int) -> Sequence[Row[Any]]:
-    """Up to `size` to-do lines that are due, locked for this transaction; lines others hold are passed over."""
-    return connection.execute(_DUE, {"size": size}).all()
-
-
-_MOVE_ON = text("""
-    UPDATE outbox
-    SET due_at = clock_timestamp() + make_interval(secs => moved.wait),
-        published_at = CASE WHEN :published THEN to_timestamp(moved.at) ELSE published_at END,
-        attempt = attempt + (:published)::int
-    FROM unnest(:ids, :waits, :ats) AS moved(id, wait, at)
-    WHERE outbox.id = moved.id
-""").bindparams(bindparam("ids", type_=ARRAY(Uuid)))
-
-
-def move_on(connection: Connection, lines: Sequence[tuple[UUID, float, float]], *, published: bool) -> None:
-    """Look at these lines again after their wait: (id, wait in seconds, the database's time)."""
-    ids, waits, ats = map(list, zip(*lines, strict=True))
-    connection.execute(_MOVE_ON, {"ids": ids, "waits": waits, "ats": ats, "published": published})
-
-
-def not_published(connection: Connection, ids: Sequence[UUID]) -> None:
-    """The publish right after the commit failed: the relay does it, at once."""
-    connection.execute(
-        text(
-            "UPDATE outbox SET published_at = NULL, due_at = clock_timestamp()"
-            " WHERE id = ANY(:ids) AND published_at IS NOT NULL"
-        ).bindparams(bindparam("ids", type_=ARRAY(Uuid))),
-        {"ids": list(ids)},
-    )

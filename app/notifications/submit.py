@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import uuid_utils.compat
+from pydantic import BaseModel
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
@@ -20,7 +21,7 @@ from app.core.database import transaction
 from app.core.errors import BrokerUnavailable, DatabaseUnavailable
 from app.messages.base import Kind
 from app.messages.payloads import Defaults, details, dump, validate
-from app.notifications import store
+from app.notifications import keys, outbox, sealed, store, subjects
 from app.notifications.after_commit import after_commit
 
 #: How far a UUIDv7's time may lie from ours for the id to be taken as a row's id: partitions are by the day.
@@ -52,13 +53,16 @@ def accept(
     """Write a message in the caller's transaction, to be sent `wait` seconds from now or later.
 
     `arguments` are the task's parameters by name. With a key that was used before, the earlier message is
-    returned and nothing is written. Raises InvalidPayload, which names every bad field.
+    returned and nothing is written. Raises InvalidPayload, which names every bad field, and SettingsError for a
+    sensitive kind without a key to seal it.
     """
-    message = _compose(kind, arguments, message_id or uuid_utils.compat.uuid7(), wait)
+    payload = validate(kind, arguments, defaults())
+    message_id = message_id or uuid_utils.compat.uuid7()
     if idempotency_key is not None:
-        earlier = store.remember_key(connection, idempotency_key, message.id)
-        if earlier != message.id:
+        earlier = keys.remember(connection, idempotency_key, message_id)
+        if earlier != message_id:
             return Accepted(earlier, None)
+    message = _compose(connection, kind, payload, message_id, wait)
     publish_directly = wait <= 0 and not broker.breaker.is_open
     written_at = store.insert(connection, message, published=publish_directly)
     if written_at is None or not publish_directly:
@@ -107,7 +111,7 @@ def find(task_id: str) -> UUID | None:
     if (own := row_id(task_id)) is not None:
         return own
     with transaction() as connection:
-        return store.lookup_key(connection, f"task:{task_id}")
+        return keys.lookup(connection, f"task:{task_id}")
 
 
 def publish(accepted: Accepted) -> None:
@@ -123,7 +127,7 @@ def publish_all(wake_ups: list[WakeUp]) -> None:
     except BrokerUnavailable:
         # Without this the relay would think them published, and look again only after the grace.
         with suppress(DatabaseUnavailable), transaction() as connection:
-            store.not_published(connection, [UUID(wake_up.id) for wake_up in wake_ups])
+            outbox.not_published(connection, [UUID(wake_up.id) for wake_up in wake_ups])
 
 
 def row_id(task_id: str) -> UUID | None:
@@ -136,17 +140,21 @@ def row_id(task_id: str) -> UUID | None:
     return candidate if candidate.version == 7 and abs(time.time() - seconds) < ID_WINDOW else None
 
 
-def _compose(kind: Kind, arguments: Mapping[str, Any], message_id: UUID, wait: float) -> store.NewMessage:
-    payload = validate(kind, arguments, defaults())
+def _compose(
+    connection: Connection, kind: Kind, payload: BaseModel, message_id: UUID, wait: float
+) -> store.NewMessage:
     stored = dump(payload)
+    subject = kind.subject(payload) if kind.subject else None
     return store.NewMessage(
         id=message_id,
         kind=kind.name,
         task=kind.task,
         queue=kind.queue,
         priority=kind.priority,
-        payload=stored,
+        payload=sealed.to_store(kind, stored, message_id),
         booking_reference=getattr(details(payload), "booking_reference", None),
+        subject=subject,
+        revision=subjects.next_revision(connection, subject) if subject else None,
         valid_until=kind.valid_until(payload, datetime.now(UTC)),
         pending_tokens=stored.get("device_tokens"),
         wait=wait,

@@ -83,6 +83,8 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
         try:
             accepted = submit.accept_task(self.kind, arguments, task_id, wait=wait)
         except DatabaseUnavailable as error:
+            if self.kind.sensitive:  # its arguments must not lie in the broker
+                raise
             return self._send_with_arguments(arguments, task_id, error, **options)
         if options:  # `link` or a chain's travel with the message: Celery composes it, and says if it can't
             return self._send((), {}, task_id=task_id, **options)

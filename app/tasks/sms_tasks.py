@@ -17,3 +17,28 @@ def send_booking_confirmation_sms(
     success, message, booking_reference, sms_id. Raises InvalidPayload, DeliveryFailed.
     """
     return self.send_now(phone_number=phone_number, user_name=user_name, booking_data=booking_data)
+
+
+@message_task
+def send_trip_delay_sms(
+    self: MessageTask[Any], phone_number: str, user_name: str, trip_data: dict[str, Any]
+) -> Result:
+    """Tell a passenger that the bus leaves later; a newer delay of the same trip supersedes an unsent older one.
+
+    `trip_data`: booking_reference, delay_minutes, new_departure_time. Returns success, message,
+    booking_reference, sms_id. Raises InvalidPayload, DeliveryFailed.
+    """
+    return self.send_now(phone_number=phone_number, user_name=user_name, trip_data=trip_data)
+
+
+@message_task
+def send_otp_sms(
+    self: MessageTask[Any], phone_number: str, otp_code: str, purpose: str = "verification"
+) -> Result:
+    """Tell a person the code that proves who they are. It lives 10 minutes and is never sent twice.
+
+    `purpose`: verification, password_reset or login. The code is encrypted in the row and wiped once the message
+    is final. Returns success, message, sms_id. Raises InvalidPayload, DeliveryFailed, OutcomeNotKnown, and
+    DatabaseUnavailable, for without its row the code would lie open in the broker.
+    """
+    return self.send_now(phone_number=phone_number, otp_code=otp_code, purpose=purpose)

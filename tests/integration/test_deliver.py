@@ -13,7 +13,7 @@ import uuid_utils.compat
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import store, submit
+from app.notifications import circuit, store, submit
 from app.notifications.deliver import UnknownMessage, deliver
 from app.notifications.outcome import Busy, Failed, Postponed, Sent, Skipped, Unanswered
 from app.notifications.status import Status
@@ -33,6 +33,11 @@ from tests.rows import change, row, to_do
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 
 pytestmark = pytest.mark.usefixtures("house")
+
+
+@pytest.fixture(autouse=True)
+def _closed_circuits() -> None:
+    circuit.close_all()
 
 
 @pytest.fixture
@@ -207,7 +212,7 @@ def test_a_worker_that_comes_back_late_writes_nothing(gateway: MemorySms) -> Non
     change("UPDATE notifications SET lease_until = clock_timestamp()")
     deliver(message_id)
     with transaction() as connection:
-        assert store.finish(connection, late, Status.FAILED, reason="too late") is False
+        assert store.finish(connection, late, Status.FAILED, wipe=False, reason="too late") is False
     assert (row(message_id) or {})["status"] == "sent"
 
 

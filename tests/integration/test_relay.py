@@ -7,7 +7,8 @@ import pytest
 from app.core.broker import PRIORITY_STEPS, broker, priority_list
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import store, submit
+from app.notifications import outbox, store, submit
+from app.notifications.outcome import Postponed
 from app.notifications.relay import Relay
 from tests import data
 from tests.house import House
@@ -71,7 +72,7 @@ def test_two_relays_share_the_work(house: House) -> None:
     house.valkey_client(1).flushall()
     make_due()
     with transaction() as connection:
-        taken = store.due(connection, 2)  # another relay is at these
+        taken = outbox.due(connection, 2)  # another relay is at these
         assert Relay().publish_due() == 2
         assert len(taken) == 2
 
@@ -83,16 +84,7 @@ def test_a_retry_is_published_when_its_time_has_come(house: House) -> None:
         held = store.claim(connection, message_id)
     assert held
     with transaction() as connection:
-        store.postpone(
-            connection,
-            held,
-            wait=60,
-            reason="busy",
-            unknown=False,
-            pending_tokens=None,
-            sent_count=0,
-            failed_count=0,
-        )
+        store.postpone(connection, held, Postponed(60, "busy"))
     assert Relay().publish_due() == 0
     change("UPDATE outbox SET due_at = clock_timestamp()")
     assert Relay().publish_due() == 1

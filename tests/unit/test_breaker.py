@@ -24,3 +24,22 @@ def test_after_the_cool_down_one_caller_tries_for_all() -> None:
     assert [breaker.allow() for _ in range(3)] == [True, False, False]
     breaker.succeeded()
     assert breaker.allow()
+
+
+def test_a_threshold_takes_that_many_failures_in_a_row() -> None:
+    breaker = Breaker(cool_down=60, threshold=3)
+    for failures in (2, 2):
+        for _ in range(failures):
+            breaker.failed()
+        assert breaker.allow()
+        breaker.succeeded()
+    for _ in range(3):
+        breaker.failed()
+    assert not breaker.allow()
+    assert 59 < breaker.remaining <= 60
+
+
+def test_a_trip_opens_at_once() -> None:
+    breaker = Breaker(cool_down=60, threshold=5)
+    breaker.trip()
+    assert not breaker.allow()

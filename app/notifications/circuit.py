@@ -1,0 +1,52 @@
+"""A circuit breaker for each channel: an outage of its provider costs few calls, the rest waits in rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from app.core.breaker import Breaker
+from app.messages.base import Channel
+from app.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, RateLimited, Transient
+
+T = TypeVar("T")
+
+#: Failures in a row after which a channel's provider is left alone, and for how many seconds.
+THRESHOLD, COOL_DOWN = 5, 15.0
+
+_breakers = {channel: Breaker(cool_down=COOL_DOWN, threshold=THRESHOLD) for channel in Channel}
+
+
+class CircuitOpen(Transient):
+    """The channel's provider failed a moment ago and is left alone for a while."""
+
+
+def call(channel: Channel, send: Callable[[], T]) -> T:
+    """`send()`, unless the channel's circuit is open. Raises CircuitOpen and what `send` raises."""
+    breaker = _breakers[channel]
+    if not breaker.allow():
+        raise CircuitOpen(retry_after=breaker.remaining)
+    try:
+        result = send()
+    except ProviderError as error:
+        note(channel, error)
+        raise
+    breaker.succeeded()
+    return result
+
+
+def note(channel: Channel, error: ProviderError) -> None:
+    """What an error says about the provider: refused credentials stop the channel, a dead number does not."""
+    breaker = _breakers[channel]
+    if isinstance(error, Misconfigured):
+        breaker.trip()
+    elif isinstance(error, Transient | OutcomeUnknown) and not isinstance(error, RateLimited):
+        breaker.failed()
+    else:
+        breaker.succeeded()  # it answered, so it is there
+
+
+def close_all() -> None:
+    """Forget what failed (a fresh start of the process's providers)."""
+    for breaker in _breakers.values():
+        breaker.succeeded()

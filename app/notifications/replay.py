@@ -1,0 +1,100 @@
+"""Dead letters: failed messages are sent again when an operator says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Uuid
+
+from app.messages.kinds import KINDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which failed messages: every condition that is given must hold. `reason` is a part of the row's reason."""
+
+    ids: Sequence[UUID] | None = None
+    kind: str | None = None
+    reason: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a replay would do: `replayable` by kind and reason; `too_late` have lost their point, `wiped` were
+    of a sensitive kind and hold nothing any more.
+    """
+
+    replayable: list[tuple[str, str, int]]
+    too_late: int
+    wiped: int
+
+
+_CHOSEN = """
+    status = 'failed'
+    AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(:ids))
+    AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+    AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(reason)) > 0)
+    AND (CAST(:since AS timestamptz) IS NULL OR created_at >= :since)
+    AND (CAST(:until AS timestamptz) IS NULL OR created_at < :until)
+"""
+_IN_TIME = "valid_until > clock_timestamp()"
+_WHOLE = "payload <> '{}'"
+
+
+def _query(statement: str) -> Any:
+    return text(statement).bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+
+
+def find(connection: Connection, choice: Choice) -> Found:
+    """What `replay` would do, without doing it."""
+    query = _query(
+        f"SELECT kind, reason, count(*) FILTER (WHERE {_IN_TIME} AND {_WHOLE}) AS replayable,"  # noqa: S608
+        f" count(*) FILTER (WHERE NOT {_IN_TIME}) AS too_late,"
+        f" count(*) FILTER (WHERE {_IN_TIME} AND NOT {_WHOLE}) AS wiped"
+        f" FROM notifications WHERE {_CHOSEN} GROUP BY kind, reason ORDER BY kind, reason"
+    )
+    rows = connection.execute(query, _values(choice)).all()
+    return Found(
+        replayable=[(row.kind, row.reason, row.replayable) for row in rows if row.replayable],
+        too_late=sum(row.too_late for row in rows),
+        wiped=sum(row.wiped for row in rows),
+    )
+
+
+_REPLAY = _query(f"""
+    WITH again AS (
+        UPDATE notifications
+        SET status = 'queued', reason = NULL, finished_at = NULL, not_before = clock_timestamp(),
+            -- a push that reached nobody goes to everybody again
+            pending_tokens = payload -> 'device_tokens', failed_count = 0
+        WHERE {_CHOSEN} AND {_IN_TIME} AND {_WHOLE}
+        RETURNING id, kind, priority
+    )
+    INSERT INTO outbox (id, task, queue, priority, due_at)
+    SELECT again.id, kinds.task, kinds.queue, again.priority, clock_timestamp()
+    FROM again JOIN unnest(:kinds, :tasks, :queues) AS kinds(kind, task, queue) ON kinds.kind = again.kind
+    RETURNING id
+""")  # noqa: S608
+
+
+def replay(connection: Connection, choice: Choice) -> int:
+    """Put the chosen messages back to be sent; returns how many. The relay publishes them at once."""
+    kinds = {
+        "kinds": list(KINDS),
+        "tasks": [kind.task for kind in KINDS.values()],
+        "queues": [kind.queue for kind in KINDS.values()],
+    }
+    return len(connection.execute(_REPLAY, _values(choice) | kinds).all())
+
+
+def _values(choice: Choice) -> dict[str, Any]:
+    values = {name: getattr(choice, name) for name in choice.__slots__}
+    return values | {"ids": list(choice.ids) if choice.ids is not None else None}
