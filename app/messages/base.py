@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,14 @@ class Channel(StrEnum):
 
 class InvalidPayload(ValueError):
     """A task's arguments can't be sent; the text names every bad field, never a value that was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validity:
+    """How long a message has a point: until the later of the two."""
+
+    until: datetime | None = None  #: a moment in the payload, as the departure
+    at_least: timedelta = timedelta(0)  #: from its acceptance, by the database's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +48,4 @@ class Kind:
     #: payload → what it is about and for whom; a newer message of the same subject supersedes an older unsent
     #: one. None: every message of this kind stands for itself.
     subject: Callable[[Any], str] | None
-    valid_until: Callable[[Any, datetime], datetime]  #: (payload, accepted at) → when it loses its point
+    validity: Callable[[Any], Validity]  #: payload → when it loses its point

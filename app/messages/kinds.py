@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import BaseModel
 
-from app.messages.base import Channel, Kind
+from app.messages.base import Channel, Kind, Validity
 from app.messages.payloads import (
     BookingConfirmationEmail,
     BookingConfirmationPush,
@@ -31,15 +31,13 @@ _MODULES = {
 _QUEUES = {Channel.EMAIL: "email", Channel.SMS: "sms", Channel.PUSH: "notifications"}
 
 
-def _until_departure(at_least: timedelta) -> Callable[[BaseModel, datetime], datetime]:
+def _until_departure(at_least: timedelta) -> Callable[[BaseModel], Validity]:
     """Until the bus leaves, and `at_least` so long: a ticket is still wanted at the bus door."""
 
-    def valid_until(payload: BaseModel, accepted: datetime) -> datetime:
-        departure: datetime | None = getattr(details(payload), "departure_time", None)
-        earliest_end = accepted + at_least
-        return max(departure, earliest_end) if departure else earliest_end
+    def validity(payload: BaseModel) -> Validity:
+        return Validity(until=getattr(details(payload), "departure_time", None), at_least=at_least)
 
-    return valid_until
+    return validity
 
 
 def _booking_confirmation(channel: Channel, payload: type[BaseModel], at_least: timedelta) -> Kind:
@@ -56,7 +54,7 @@ def _booking_confirmation(channel: Channel, payload: type[BaseModel], at_least: 
         resend_unknown=True,  # a second confirmation is harmless, a missing one is not
         sensitive=False,
         subject=None,
-        valid_until=_until_departure(at_least),
+        validity=_until_departure(at_least),
     )
 
 
@@ -76,7 +74,7 @@ TRIP_DELAY_SMS = Kind(
     resend_unknown=True,  # twice is a nuisance, not knowing is a missed bus
     sensitive=False,
     subject=_delayed_trip,  # an older delay must not arrive after, or instead of, a newer one
-    valid_until=lambda payload, _: payload.trip_data.new_departure_time,
+    validity=lambda payload: Validity(until=payload.trip_data.new_departure_time),
 )
 
 OTP_SMS = Kind(
@@ -91,7 +89,7 @@ OTP_SMS = Kind(
     resend_unknown=False,  # two codes in a row confuse, and an attacker gains by the second
     sensitive=True,
     subject=None,
-    valid_until=lambda _, accepted: accepted + OTP_LIFE,
+    validity=lambda _: Validity(at_least=OTP_LIFE),
 )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import Uuid
 
+from app.messages.base import Validity
 from app.notifications.outcome import Postponed
 from app.notifications.status import Status
 
@@ -34,7 +35,7 @@ class NewMessage:
     booking_reference: str | None
     subject: str | None
     revision: int | None
-    valid_until: datetime
+    validity: Validity
     pending_tokens: list[str] | None
     wait: float  # seconds before its first attempt
 
@@ -71,7 +72,9 @@ _INSERT = text("""
         INSERT INTO notifications (id, kind, status, priority, payload, booking_reference, subject,
                                    revision, valid_until, pending_tokens, not_before)
         VALUES (:id, :kind, 'queued', :priority, :payload, :booking_reference, :subject,
-                :revision, :valid_until, :pending_tokens, clock_timestamp() + make_interval(secs => :wait))
+                :revision,
+                greatest(CAST(:until AS timestamptz), clock_timestamp() + :at_least),
+                :pending_tokens, clock_timestamp() + make_interval(secs => :wait))
         ON CONFLICT (id) DO NOTHING
         RETURNING id, not_before
     )
@@ -90,7 +93,8 @@ def insert(connection: Connection, message: NewMessage, *, published: bool) -> f
     """
     row = {name: getattr(message, name) for name in message.__slots__}
     grace = GRACE if published else 0.0
-    at: float | None = connection.scalar(_INSERT, row | {"published": published, "grace": grace})
+    until = {"until": message.validity.until, "at_least": message.validity.at_least}
+    at: float | None = connection.scalar(_INSERT, row | until | {"published": published, "grace": grace})
     return at
 
 

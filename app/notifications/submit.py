@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -155,7 +154,7 @@ def _compose(
         booking_reference=getattr(details(payload), "booking_reference", None),
         subject=subject,
         revision=subjects.next_revision(connection, subject) if subject else None,
-        valid_until=kind.valid_until(payload, datetime.now(UTC)),
+        validity=kind.validity(payload),
         pending_tokens=stored.get("device_tokens"),
         wait=wait,
     )

@@ -16,6 +16,8 @@ GARBAGE = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 class SturdyConsumer(Consumer):
     """Connects anew within two seconds of the broker's return, and after an item that can't be read."""
 
+    connection_errors: tuple[type[BaseException], ...]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connection_errors = (*self.connection_errors, *GARBAGE)

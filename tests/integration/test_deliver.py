@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 import uuid_utils.compat
+from sqlalchemy import text
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
@@ -253,3 +254,12 @@ def test_a_fault_of_our_own_is_recorded_and_raised(gateway: MemorySms, monkeypat
 def test_a_message_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UnknownMessage):
         deliver(uuid_utils.compat.uuid7())
+
+
+def test_how_long_a_message_lives_is_counted_by_the_database(gateway: MemorySms) -> None:
+    code = submit.accept_now(KINDS["otp_sms"], data.otp())
+    confirmation = accepted()
+    with transaction() as connection:
+        now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    assert 595 < ((row(code) or {})["valid_until"] - now).total_seconds() <= 600
+    assert (row(confirmation) or {})["valid_until"] == data.DEPARTURE

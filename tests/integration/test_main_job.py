@@ -14,10 +14,7 @@ from app.bookings.confirm import pay
 from app.bookings.seats import hold
 from app.core.broker import broker
 from app.core.celery_app import celery_app
-from app.core.config import get_settings
-from app.core.database import dispose, session
-from app.core.errors import DatabaseUnavailable
-from app.messages.base import InvalidPayload
+from app.core.database import session
 from app.tasks.email_tasks import send_booking_confirmation_email
 from app.tasks.push_notification_tasks import send_booking_confirmation_push
 from app.tasks.sms_tasks import send_booking_confirmation_sms
@@ -97,18 +94,6 @@ def test_what_is_rolled_back_is_never_told(house: House) -> None:
     assert house.ledger.entries() == []
 
 
-def test_a_rolled_back_savepoint_takes_only_its_own_messages_along(house: House) -> None:
-    with session() as s:
-        send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="KEPT1"))
-        nested = s.begin_nested()
-        send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="GONE1"))
-        nested.rollback()
-        with s.begin_nested():
-            send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="KEPT2"))
-    wait_until(lambda: len(house.ledger.entries("sms")) == 2, SOON)
-    assert {m["booking_reference"] for m in rows()} == {"KEPT1", "KEPT2"}
-
-
 def test_a_booking_succeeds_while_the_broker_is_down_and_is_told_when_it_is_back(house: House) -> None:
     house.valkey.stop()
     try:
@@ -127,97 +112,6 @@ def test_a_booking_succeeds_while_the_broker_is_down_and_is_told_when_it_is_back
     print(f"first {first:.2f} s, next {second:.2f} s, told {told:.1f} s after the broker's return")
     assert second < first + 0.5  # the breaker spared it the wait
     assert len(house.ledger.entries("email")) == 1
-
-
-@pytest.fixture
-def no_database(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """This process's database is away; the worker's is not. Undone by `.undo()` or at the end."""
-
-    def read_again() -> None:
-        get_settings.cache_clear()
-        dispose()
-
-    monkeypatch.setenv("DATABASE_URL", "postgresql://postgres@127.0.0.1:1/pafar")
-    read_again()
-    yield monkeypatch
-    monkeypatch.undo()
-    read_again()
-
-
-def test_with_the_database_away_a_message_is_published_all_the_same(
-    house: House, no_database: pytest.MonkeyPatch
-) -> None:
-    result = send_booking_confirmation_sms.delay(**data.sms())
-    assert result.get(timeout=SOON)["success"] is True
-    no_database.undo()
-    get_settings.cache_clear()
-    dispose()
-    message = row(result.id)  # the worker made the row, under the same id
-    assert message
-    assert message["status"] == "sent"
-    assert len(house.ledger.entries("sms")) == 1
-
-
-@pytest.mark.usefixtures("no_database")
-def test_with_both_away_the_caller_is_told(house: House) -> None:
-    house.valkey.stop()
-    try:
-        with pytest.raises(DatabaseUnavailable):
-            send_booking_confirmation_sms.delay(**data.sms())
-    finally:
-        house.valkey.restart()
-
-
-def test_bad_arguments_are_refused_at_once_and_every_bad_field_is_named(house: House) -> None:
-    with pytest.raises(InvalidPayload) as error:
-        send_booking_confirmation_email.delay("not an address", "", data.booking_data(seats=[], currency="NAIRA"))
-    for field in ("user_email", "user_name", "booking_data.seats", "booking_data.currency"):
-        assert field in str(error.value)
-    assert "not an address" not in str(error.value)
-    with pytest.raises(InvalidPayload, match="user_name"):
-        send_booking_confirmation_email.delay("ada@example.com", booking_data={})  # type: ignore[call-arg]
-    assert rows() == []
-
-
-def test_a_countdown_waits_in_the_row(house: House) -> None:
-    result = send_booking_confirmation_sms.apply_async(kwargs=data.sms(), countdown=2)
-    [line] = to_do()
-    assert house.valkey_client(1).llen("sms") == 0
-    result.get(timeout=SOON)
-    assert time.time() >= line["due_at"].timestamp()
-
-
-def test_options_of_celery_travel_with_the_message(house: House) -> None:
-    after = send_booking_confirmation_push.si(**data.push())
-    result = send_booking_confirmation_sms.apply_async(kwargs=data.sms(), link=after)
-    assert result.get(timeout=SOON)["success"] is True
-    wait_until(lambda: house.ledger.entries("push"), SOON)
-
-
-def test_called_as_a_plain_function_it_sends_now(house: House) -> None:
-    result = send_booking_confirmation_sms(**data.sms())
-    [text] = house.ledger.entries("sms")
-    assert result["sms_id"] == text["id"]
-
-
-def test_a_task_sent_by_another_program_is_sent_once_however_often_it_comes(house: House) -> None:
-    name, arguments = send_booking_confirmation_sms.name, data.sms()
-    for _ in range(3):
-        result = celery_app.send_task(name, kwargs=arguments, task_id="their-own-id")
-    assert result.get(timeout=SOON)["success"] is True
-    wait_until(house.is_idle, SOON)
-    assert len(house.ledger.entries("sms")) == 1
-
-
-def test_a_bad_task_of_another_program_fails_and_names_every_bad_field(house: House) -> None:
-    bad = data.sms(seats=[], total_amount="lots") | {"phone_number": "12"}
-    result = celery_app.send_task(send_booking_confirmation_sms.name, kwargs=bad)
-    with pytest.raises(Exception, match="phone_number") as failure:
-        result.get(timeout=SOON)
-    assert "booking_data.seats" in str(failure.value)
-    assert "booking_data.total_amount" in str(failure.value)
-    assert result.state == "FAILURE"
-    assert house.ledger.entries() == []
 
 
 def test_a_refused_number_is_a_failure_for_everybody_to_see(house: House) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.messages.base import Channel
+from app.messages.base import Channel, Validity
 from app.messages.kinds import KINDS, kind_for_task
 from app.messages.payloads import Defaults, validate
 
@@ -68,12 +68,9 @@ def test_a_confirmation_is_worth_sending_until_the_bus_leaves_and_a_while_after_
 ) -> None:
     kind = KINDS[f"booking_confirmation_{channel}"]
     payload = validate(kind, ARGUMENTS, DEFAULTS)
-    early, late = DEPARTURE - timedelta(days=30), DEPARTURE - timedelta(minutes=5)
-    assert kind.valid_until(payload, early) == DEPARTURE
-    assert kind.valid_until(payload, late) == late + timedelta(hours=hours)
+    assert kind.validity(payload) == Validity(until=DEPARTURE, at_least=timedelta(hours=hours))
 
 
 def test_a_push_knows_no_departure_and_lives_a_day() -> None:
     kind = KINDS["booking_confirmation_push"]
-    accepted = datetime(2024, 1, 1, tzinfo=UTC)
-    assert kind.valid_until(validate(kind, ARGUMENTS, DEFAULTS), accepted) == accepted + timedelta(hours=24)
+    assert kind.validity(validate(kind, ARGUMENTS, DEFAULTS)) == Validity(at_least=timedelta(hours=24))
