@@ -106,12 +106,12 @@ def test_the_worker_script_starts_from_any_folder_and_passes_arguments_on(house:
         assert worker.wait(60) == 0
 
 
-@pytest.mark.parametrize("garbage", [b"not json", b"[" * 100_000, b"\xff\xfe", b'"json, but no message"', b"{}"])
-def test_garbage_in_a_queue_does_not_end_the_worker(house: House, garbage: bytes) -> None:
+def test_garbage_in_a_queue_does_not_end_the_worker(house: House) -> None:
+    garbage = [b"not json", b"[" * 100_000, b"\xff\xfe", b'"json, but no message"', b"[1]", b"{}"]
     with house.worker() as worker:
-        house.valkey_client(1).lpush("sms", garbage, garbage, garbage)
+        house.valkey_client(1).lpush("sms", *garbage)
         result = send_booking_confirmation_sms.delay(**data.sms())
-        assert result.get(timeout=SOON)["success"] is True
+        assert result.get(timeout=2 * SOON)["success"] is True
         assert worker.poll() is None
 
 
