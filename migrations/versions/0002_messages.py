@@ -39,8 +39,6 @@ def upgrade() -> None:
         sa.Column("priority", sa.BigInteger(), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("booking_reference", sa.String(), nullable=True),
-        sa.Column("subject", sa.String(), nullable=True),
-        sa.Column("revision", sa.BigInteger(), nullable=True),
         sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempt", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
@@ -81,17 +79,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
     )
     op.create_index(op.f("ix_outbox_due_at"), "outbox", ["due_at"], unique=False)
-    op.create_table(
-        "subjects",
-        sa.Column("subject", sa.String(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("holder_id", sa.Uuid(), nullable=True),
-        sa.Column("held_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column(
-            "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
-        sa.PrimaryKeyConstraint("subject", name=op.f("pk_subjects")),
-    )
     # Rows come and go all day: vacuum early and often, or the queue's index fills with dead entries.
     op.execute(
         "ALTER TABLE outbox SET (autovacuum_vacuum_scale_factor = 0.01,"
@@ -101,7 +88,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_table("subjects")
     op.drop_index(op.f("ix_outbox_due_at"), table_name="outbox")
     op.drop_table("outbox")
     op.drop_index(
