@@ -63,17 +63,19 @@ def _configuration() -> dict[str, Any]:
         "worker_disable_prefetch": on_redis,  # and nothing beyond what it runs
         "task_time_limit": 60,  # prefork's last resort; every wait inside a task has its own, shorter limit
         "task_soft_time_limit": 45,
+        # A code that hangs is worth nothing: the person asks for another.
+        "task_annotations": {"app.tasks.sms_tasks.send_otp_sms": {"soft_time_limit": 15, "time_limit": 20}},
         "broker_connection_retry_on_startup": True,  # a worker may start before its broker
-        "worker_consumer": "app.worker.consumer:SturdyConsumer",  # and is back seconds after it, not half a minute
-        "broker_connection_max_retries": None,  # and outlives any outage
+        # Back two seconds after an outage, not thirty; and an item that is no message does not end the worker.
+        "worker_consumer": "app.worker.consumer:SturdyConsumer",
+        "broker_connection_max_retries": None,  # and outlive any outage
         "broker_channel_error_retry": True,  # else the worker exits when a primary is demoted
         "broker_pool_acquire_timeout": 5,  # an exhausted pool blocked for good
         "broker_transport_options": REDIS_TRANSPORT if on_redis else {},
-        "result_backend_transport_options": {"socket_timeout": 5, "socket_connect_timeout": 2},
-        "redis_socket_timeout": 5,
+        "redis_socket_timeout": 5,  # a frozen result store must not hold a worker's thread for good
         "redis_socket_connect_timeout": 2,
         "redis_socket_keepalive": True,
-        "result_expires": 3600,
+        "result_expires": 3600,  # the row is the record; results are for who waits now
         "task_serializer": "json",  # never pickle: a message must not be able to run code
         "result_serializer": "json",
         "accept_content": ["json"],

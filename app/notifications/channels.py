@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+import structlog
 from pydantic import BaseModel
 
 from app.core.redaction import redact
@@ -18,6 +20,10 @@ from app.providers import registry
 from app.providers.base import Email, Push, PushResult, Receipt, Sms
 from app.providers.errors import OutcomeUnknown, Permanent, ProviderError, RateLimited
 
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
 #: Exponential backoff with full jitter, in seconds: the first wait is up to FIRST_WAIT, none is above LAST_WAIT.
 FIRST_WAIT, LAST_WAIT = 4.0, 300.0
 #: Seconds over which those that met an open circuit come back.
@@ -27,7 +33,7 @@ RATE_LIMIT_WAIT = 60.0
 
 
 def attempt(held: Claim, kind: Kind, payload: Any) -> Recordable:
-    """Render and send; every ProviderError becomes an outcome. Raises whatever rendering raises."""
+    """Render and send; whatever sending raises becomes an outcome. Raises whatever rendering raises."""
     send = {Channel.EMAIL: _email, Channel.SMS: _sms, Channel.PUSH: _push}[kind.channel]
     return send(held, kind, payload)
 
@@ -49,7 +55,7 @@ def _email(held: Claim, kind: Kind, payload: Any) -> Recordable:
     )
     try:
         provider = registry.email()
-        receipt = circuit.call(Channel.EMAIL, lambda: provider.send(message))
+        receipt = _hand_over(Channel.EMAIL, lambda: provider.send(message))
     except ProviderError as error:
         return _not_accepted(held, kind, error)
     return Sent(_success(kind, payload), receipt.provider_id)
@@ -64,7 +70,7 @@ def _sms(held: Claim, kind: Kind, payload: Any) -> Recordable:
     )
     try:
         provider = registry.sms()
-        receipt = circuit.call(Channel.SMS, lambda: provider.send(message))
+        receipt = _hand_over(Channel.SMS, lambda: provider.send(message))
     except ProviderError as error:
         return _not_accepted(held, kind, error)
     return Sent(_success(kind, payload, sms_id=receipt.provider_id), receipt.provider_id)
@@ -83,12 +89,23 @@ def _push(held: Claim, kind: Kind, payload: Any) -> Recordable:
     tokens = held.pending_tokens or []
     try:
         provider = registry.push()
-        results = circuit.call(Channel.PUSH, lambda: provider.send(message, tokens))
+        results = _hand_over(Channel.PUSH, lambda: provider.send(message, tokens))
     except ProviderError as error:
         return _not_accepted(held, kind, error)
     if all(isinstance(result, ProviderError) for result in results):
         circuit.note(Channel.PUSH, cast("ProviderError", results[0]))
     return _tally(held, kind, payload, list(zip(tokens, results, strict=True)))
+
+
+def _hand_over(channel: Channel, send: Callable[[], T]) -> T:
+    """Send through the channel's circuit. A fault of our own, or a time limit, leaves the outcome unknown."""
+    try:
+        return circuit.call(channel, send)
+    except ProviderError:
+        raise
+    except Exception as error:
+        log.exception("a send broke off")
+        raise OutcomeUnknown(f"{type(error).__name__} while sending") from error
 
 
 def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushResult]]) -> Recordable:

@@ -19,6 +19,7 @@ from app.notifications.deliver import UnknownMessage, deliver
 from app.notifications.outcome import Busy, Failed, Postponed, Sent, Skipped, Unanswered
 from app.notifications.status import Status
 from app.providers import registry
+from app.providers.base import Receipt, Sms
 from app.providers.errors import (
     InvalidRecipient,
     OutcomeUnknown,
@@ -263,3 +264,20 @@ def test_how_long_a_message_lives_is_counted_by_the_database(gateway: MemorySms)
         now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     assert 595 < ((row(code) or {})["valid_until"] - now).total_seconds() <= 600
     assert (row(confirmation) or {})["valid_until"] == data.DEPARTURE
+
+
+@pytest.mark.usefixtures("gateway")
+def test_a_fault_of_our_own_while_sending_leaves_the_outcome_unknown() -> None:
+    class Broken(MemorySms):
+        def send(self, message: Sms) -> Receipt:
+            super().send(message)
+            raise TypeError("a bug, after the gateway has it")
+
+    broken = Broken()
+    registry.install("sms", broken)
+    message_id = accepted()
+    assert isinstance(deliver(message_id), Postponed)
+    message = row(message_id)
+    assert message
+    assert (message["status"], message["unknown_attempts"]) == ("queued", 1)
+    assert "TypeError while sending" in message["reason"]
