@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Barrier
 from uuid import UUID
 
@@ -16,19 +15,10 @@ from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import circuit, store, submit
 from app.notifications.deliver import UnknownMessage, deliver
-from app.notifications.outcome import Busy, Failed, Postponed, Sent, Skipped, Unanswered
+from app.notifications.outcome import Busy, Sent, Skipped
 from app.notifications.status import Status
 from app.providers import registry
-from app.providers.base import Receipt, Sms
-from app.providers.errors import (
-    InvalidRecipient,
-    OutcomeUnknown,
-    ProviderError,
-    RateLimited,
-    Rejected,
-    Transient,
-)
-from app.providers.memory import MemoryPush, MemorySms
+from app.providers.memory import MemorySms
 from tests import data
 from tests.rows import change, row, to_do
 
@@ -46,14 +36,6 @@ def _closed_circuits() -> None:
 def gateway() -> Iterator[MemorySms]:
     double = MemorySms()
     registry.install("sms", double)
-    yield double
-    registry.close()
-
-
-@pytest.fixture
-def fcm() -> Iterator[MemoryPush]:
-    double = MemoryPush()
-    registry.install("push", double)
     yield double
     registry.close()
 
@@ -103,82 +85,6 @@ def test_of_eight_workers_with_the_same_wake_up_one_sends(gateway: MemorySms) ->
     assert all(isinstance(o, Sent | Busy) for o in outcomes)
 
 
-def test_what_can_not_go_now_waits_and_goes_later(gateway: MemorySms) -> None:
-    message_id = accepted()
-    gateway.script.append(Transient("try later", code="503"))
-    outcome = deliver(message_id)
-    assert isinstance(outcome, Postponed)
-    assert isinstance(deliver(message_id), Busy)  # a wake-up before its time changes nothing
-    message = row(message_id)
-    assert message
-    assert message["status"] == "queued"
-    assert "503" in message["reason"]
-    [line] = to_do()
-    assert line["due_at"] == message["not_before"]
-    due_again()
-    assert isinstance(deliver(message_id), Sent)
-
-
-def test_what_the_provider_asks_for_is_waited(gateway: MemorySms) -> None:
-    message_id = accepted()
-    gateway.script.append(RateLimited(retry_after=120.0))
-    outcome = deliver(message_id)
-    assert isinstance(outcome, Postponed)
-    assert 120 <= outcome.wait <= 150
-
-
-@pytest.mark.parametrize("error", [InvalidRecipient(code="21614"), Rejected("no such sender")])
-def test_what_will_never_go_fails_at_once_and_says_why(gateway: MemorySms, error: ProviderError) -> None:
-    message_id = accepted()
-    gateway.script.append(error)
-    assert isinstance(deliver(message_id), Failed)
-    message = row(message_id)
-    assert message
-    assert message["status"] == "failed"
-    assert type(error).__name__ in message["reason"]
-    assert to_do() == []
-
-
-def test_what_the_provider_says_is_kept_without_the_number(gateway: MemorySms) -> None:
-    message_id = accepted()
-    gateway.script.append(Rejected("no route to +234 803 123 4567 for ada@example.com"))
-    deliver(message_id)
-    reason = (row(message_id) or {})["reason"]
-    assert "803" not in reason
-    assert "ada@" not in reason
-    assert "no route" in reason
-
-
-def test_no_answer_is_noted_and_a_confirmation_goes_again(gateway: MemorySms) -> None:
-    message_id = accepted()
-    gateway.script.append(OutcomeUnknown())
-    assert isinstance(deliver(message_id), Postponed)
-    due_again()
-    assert isinstance(deliver(message_id), Sent)
-    assert (row(message_id) or {})["unknown_attempts"] == 1
-
-
-def test_no_answer_is_the_end_for_a_kind_that_is_never_sent_twice(
-    gateway: MemorySms, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(KINDS, SMS.name, replace(SMS, resend_unknown=False))
-    message_id = accepted()
-    gateway.script.append(OutcomeUnknown())
-    assert isinstance(deliver(message_id), Unanswered)
-    assert isinstance(deliver(message_id), Unanswered)
-    assert (row(message_id) or {})["status"] == "unknown"
-    assert to_do() == []
-
-
-def test_a_retry_that_would_come_too_late_is_a_failure_now(gateway: MemorySms) -> None:
-    message_id = accepted()
-    change("UPDATE notifications SET valid_until = clock_timestamp() + interval '30 seconds'")
-    gateway.script.append(RateLimited(retry_after=60.0))
-    outcome = deliver(message_id)
-    assert isinstance(outcome, Failed)
-    assert "no time left" in outcome.reason
-
-
 def test_what_has_lost_its_point_is_not_sent_and_says_so(gateway: MemorySms) -> None:
     message_id = accepted()
     change("UPDATE notifications SET valid_until = clock_timestamp() - interval '2 hours'")
@@ -218,40 +124,6 @@ def test_a_worker_that_comes_back_late_writes_nothing(gateway: MemorySms) -> Non
     assert (row(message_id) or {})["status"] == "sent"
 
 
-def test_a_push_goes_again_only_to_those_who_have_not_got_it(fcm: MemoryPush) -> None:
-    tokens = ["phone-one", "phone-two", "phone-gone"]
-    message_id = submit.accept_now(PUSH, data.push(tokens))
-    fcm.tokens |= {"phone-two": Transient("busy"), "phone-gone": InvalidRecipient("gone")}
-    assert isinstance(deliver(message_id), Postponed)
-    assert (row(message_id) or {})["pending_tokens"] == ["phone-two"]
-    del fcm.tokens["phone-two"]
-    due_again()
-    outcome = deliver(message_id)
-    assert isinstance(outcome, Sent)
-    assert (outcome.result["sent_count"], outcome.result["failed_count"]) == (2, 1)
-    message = row(message_id)
-    assert message
-    assert (message["sent_count"], message["failed_count"], message["pending_tokens"]) == (2, 1, None)
-
-
-def test_a_push_that_reaches_no_phone_fails(fcm: MemoryPush) -> None:
-    message_id = submit.accept_now(PUSH, data.push(["phone-gone"]))
-    fcm.tokens["phone-gone"] = InvalidRecipient("gone")
-    assert isinstance(deliver(message_id), Failed)
-    assert (row(message_id) or {})["failed_count"] == 1
-
-
-def test_a_fault_of_our_own_is_recorded_and_raised(gateway: MemorySms, monkeypatch: pytest.MonkeyPatch) -> None:
-    message_id = accepted()
-    monkeypatch.setitem(KINDS, SMS.name, replace(SMS, template="no_such_template"))
-    with pytest.raises(Exception, match="no_such_template"):
-        deliver(message_id)
-    message = row(message_id)
-    assert message
-    assert message["status"] == "failed"
-    assert "our own code" in message["reason"]
-
-
 def test_a_message_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UnknownMessage):
         deliver(uuid_utils.compat.uuid7())
@@ -264,20 +136,3 @@ def test_how_long_a_message_lives_is_counted_by_the_database(gateway: MemorySms)
         now = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     assert 595 < ((row(code) or {})["valid_until"] - now).total_seconds() <= 600
     assert (row(confirmation) or {})["valid_until"] == data.DEPARTURE
-
-
-@pytest.mark.usefixtures("gateway")
-def test_a_fault_of_our_own_while_sending_leaves_the_outcome_unknown() -> None:
-    class Broken(MemorySms):
-        def send(self, message: Sms) -> Receipt:
-            super().send(message)
-            raise TypeError("a bug, after the gateway has it")
-
-    broken = Broken()
-    registry.install("sms", broken)
-    message_id = accepted()
-    assert isinstance(deliver(message_id), Postponed)
-    message = row(message_id)
-    assert message
-    assert (message["status"], message["unknown_attempts"]) == ("queued", 1)
-    assert "TypeError while sending" in message["reason"]
