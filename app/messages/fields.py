@@ -5,40 +5,33 @@ No error text repeats a value: it may be a passenger's name, address or number.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, cast
+from functools import partial
+from typing import Annotated, Literal
 
-import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
-from email_validator import EmailNotValidError, validate_email
-from phonenumbers import PhoneNumberType
 from pydantic import BeforeValidator, ValidationInfo
 
 from app.messages.formats import zone
 
 TEXT_LIMIT = 200
 MAX_SEATS = 60  #: about as many as a coach has
-MAX_TOKENS = 500  #: what one push row may hold
-MAX_TOKEN_LENGTH = 4096
 MAX_AMOUNT = 10**12
 
 #: Control characters, line and paragraph separators, bidi overrides and isolates (they can make a text read
 #: otherwise than it stands), and lone surrogates (no encoding carries them).
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _REFERENCE = re.compile(r"[!-~]{1,40}")
-_TOKEN = re.compile(rf"[!-~]{{1,{MAX_TOKEN_LENGTH}}}")
-_MINUTES = re.compile(r"[1-9][0-9]{0,3}")
+_MINUTES = re.compile(r"0|[1-9][0-9]{0,3}")
 _OTP_CODE = re.compile(r"[0-9]{4,10}")
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,20})?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,6})?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
-#: No letters: the parser would find a number in the middle of a sentence.
-_DIALABLE = re.compile(r"\+?[0-9 ().\-/\u00a0]{3,40}")
-_MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +44,7 @@ class Defaults:
     phone_region: str | None  #: ISO 3166-1 alpha-2; None refuses numbers without +
 
 
-def _cleaned(value: object, limit: int = TEXT_LIMIT) -> str | None:
+def cleaned(value: object, limit: int = TEXT_LIMIT) -> str | None:
     """`value` without outer white space; None if it is no text that a message can carry."""
     if not isinstance(value, str):
         return None
@@ -60,14 +53,18 @@ def _cleaned(value: object, limit: int = TEXT_LIMIT) -> str | None:
 
 
 def _text(value: object) -> str:
-    if (text := _cleaned(value)) is None:
+    if (text := cleaned(value)) is None:
         raise ValueError(f"must be text of 1 to {TEXT_LIMIT} characters without control characters")
     return text
 
 
+def _status(value: object) -> str:
+    return _text(value.lower() if isinstance(value, str) else value)
+
+
 def _reference(value: object) -> str:
     # It goes into FCM's tag and APNs' collapse id (64 bytes at most), so it is short and plain.
-    text = _cleaned(value)
+    text = cleaned(value)
     if text is None or not _REFERENCE.fullmatch(text):
         raise ValueError("must be 1 to 40 printable ASCII characters without spaces")
     return text
@@ -77,7 +74,7 @@ def _label(value: object, limit: int) -> str | None:
     """A whole number or a short text, as text; None if it is neither."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**limit else None
-    return _cleaned(value, limit)
+    return cleaned(value, limit)
 
 
 def _identifier(value: object) -> str:
@@ -110,7 +107,7 @@ def _amount(value: object) -> Decimal:
 
 
 def _currency(value: object) -> str:
-    code = _cleaned(value)
+    code = cleaned(value)
     if code is None or not is_currency(code.upper()):
         raise ValueError("must be an ISO 4217 code such as NGN")
     return code.upper()
@@ -118,14 +115,14 @@ def _currency(value: object) -> str:
 
 def _locale(value: object) -> str:
     try:
-        return str(Locale.parse((_cleaned(value) or "").replace("-", "_")))
+        return str(Locale.parse((cleaned(value) or "").replace("-", "_")))
     except (ValueError, UnknownLocaleError):
         raise ValueError("must be a locale known to CLDR, such as en_NG") from None
 
 
 def _timezone(value: object) -> str:
     try:
-        name = _cleaned(value) or ""
+        name = cleaned(value) or ""
         zone(name)
     except LookupError:
         raise ValueError("must be an IANA time zone such as Africa/Lagos, or an offset such as +01:00") from None
@@ -178,48 +175,22 @@ def _bus_info(value: object) -> str | None:
     return None if value is None else _text(value)
 
 
-def _email_address(value: object) -> str:
+def _minutes(value: object, *, least: int) -> int:
+    whole = isinstance(value, int | str) and not isinstance(value, bool) and _MINUTES.fullmatch(str(value))
+    if not whole or int(str(value)) < least:
+        raise ValueError(f"must be a whole number of minutes from {least} to 9999")
+    return int(str(value))
+
+
+def _degrees(value: object, *, limit: int) -> float:
+    given = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
-        # No look-up: a DNS server that is away must not refuse a passenger.
-        return validate_email(_cleaned(value, 320) or "", check_deliverability=False).normalized
-    except EmailNotValidError:
-        raise ValueError("must be an e-mail address such as name@example.com") from None
-
-
-def _phone_number(value: object, info: ValidationInfo) -> str:
-    text = _cleaned(value) or ""
-    region = cast(Defaults, info.context).phone_region
-    if _DIALABLE.fullmatch(text) and not text.startswith("+") and region is None:
-        raise ValueError("must start with + and the country code, as DEFAULT_PHONE_REGION is not set")
-    try:
-        number = phonenumbers.parse(text if _DIALABLE.fullmatch(text) else "", region)
-    except phonenumbers.NumberParseException:
-        number = None
-    if not number or not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
-        raise ValueError("must be a valid mobile number such as +2348031234567")
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-
-def _device_tokens(value: object) -> tuple[str, ...]:
-    tokens = dict.fromkeys(value) if isinstance(value, list | tuple) and _are_tokens(value) else {}
-    if not 0 < len(tokens) <= MAX_TOKENS:
-        raise ValueError(
-            f"must be a list of 1 to {MAX_TOKENS} tokens, each 1 to {MAX_TOKEN_LENGTH} printable characters"
-        )
-    return tuple(tokens)
-
-
-def _are_tokens(values: list[Any] | tuple[Any, ...]) -> bool:
-    return all(isinstance(value, str) and _TOKEN.fullmatch(value) for value in values)
-
-
-Text = Annotated[str, BeforeValidator(_text)]
-
-
-def _minutes(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str) or not _MINUTES.fullmatch(str(value)):
-        raise ValueError("must be a whole number of minutes from 1 to 9999")
-    return int(value)
+        degrees = float(str(value)) if given else math.nan
+    except ValueError:
+        degrees = math.nan
+    if not -limit <= degrees <= limit:  # so is what is no number
+        raise ValueError(f"must be a number of degrees from {-limit} to {limit}, such as 6.5244")
+    return degrees
 
 
 def _otp_code(value: object) -> str:
@@ -228,8 +199,13 @@ def _otp_code(value: object) -> str:
     return value
 
 
+Text = Annotated[str, BeforeValidator(_text)]
+Status = Annotated[str, BeforeValidator(_status)]  #: how things stand, in small letters
 Reference = Annotated[str, BeforeValidator(_reference)]
-Minutes = Annotated[int, BeforeValidator(_minutes)]
+Minutes = Annotated[int, BeforeValidator(partial(_minutes, least=1))]
+Eta = Annotated[int, BeforeValidator(partial(_minutes, least=0))]  #: minutes until arrival; 0 is now
+Latitude = Annotated[float, BeforeValidator(partial(_degrees, limit=90))]
+Longitude = Annotated[float, BeforeValidator(partial(_degrees, limit=180))]
 OtpCode = Annotated[str, BeforeValidator(_otp_code)]
 OtpPurpose = Literal["verification", "password_reset", "login"]
 Identifier = Annotated[str, BeforeValidator(_identifier)]
@@ -240,6 +216,3 @@ LocaleName = Annotated[str, BeforeValidator(_locale)]
 Timezone = Annotated[str, BeforeValidator(_timezone)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 BusInfo = Annotated[str | None, BeforeValidator(_bus_info)]
-EmailAddress = Annotated[str, BeforeValidator(_email_address)]
-PhoneNumber = Annotated[str, BeforeValidator(_phone_number)]
-DeviceTokens = Annotated[tuple[str, ...], BeforeValidator(_device_tokens)]

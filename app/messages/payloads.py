@@ -1,4 +1,4 @@
-"""What each sending task takes: its parameters as a model, checked whole before anything is written or sent."""
+"""How a task's arguments become a payload: checked whole before anything is written or sent, and dumped again."""
 
 from __future__ import annotations
 
@@ -9,37 +9,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, mod
 from pydantic_core import ErrorDetails
 
 from app.messages.base import InvalidPayload, Kind
-from app.messages.fields import (
-    Amount,
-    BusInfo,
-    Currency,
-    Defaults,
-    DeviceTokens,
-    EmailAddress,
-    Identifier,
-    LocaleName,
-    Minutes,
-    Moment,
-    OtpCode,
-    OtpPurpose,
-    PhoneNumber,
-    Reference,
-    Seats,
-    Text,
-    Timezone,
-    zone_shown,
-)
+from app.messages.fields import Currency, Defaults, LocaleName, Timezone, zone_shown
 
-__all__ = [
-    "BookingConfirmationEmail",
-    "BookingConfirmationPush",
-    "BookingConfirmationSms",
-    "Defaults",
-    "Details",
-    "details",
-    "dump",
-    "validate",
-]
+__all__ = ["Defaults", "Details", "Payload", "details", "dump", "validate"]
 
 
 class Payload(BaseModel):
@@ -72,78 +44,6 @@ class Details(Payload):
             "timezone": zone_shown(given.values(), defaults.timezone),
             **given,
         }
-
-
-class Booking(Details):
-    """What every message about a booking names."""
-
-    booking_reference: Reference
-    origin: Text
-    destination: Text
-
-
-class PaidBooking(Booking):
-    """A booking as a text message tells it."""
-
-    departure_time: Moment
-    seats: Seats
-    total_amount: Amount
-
-
-class PaidBookingWithBus(PaidBooking):
-    """A booking as an e-mail tells it."""
-
-    arrival_time: Moment | None = None
-    bus_info: BusInfo = None
-
-
-class BookingOnPhone(Booking):
-    """A booking as a push tells it; the ids open the app's screen."""
-
-    booking_id: Identifier | None = None
-    trip_id: Identifier | None = None
-
-
-class Delay(Details):
-    booking_reference: Reference
-    delay_minutes: Minutes
-    new_departure_time: Moment
-
-
-class BookingConfirmationEmail(Payload):
-    """The parameters of `send_booking_confirmation_email`."""
-
-    user_email: EmailAddress
-    user_name: Text
-    booking_data: PaidBookingWithBus
-
-
-class BookingConfirmationSms(Payload):
-    """The parameters of `send_booking_confirmation_sms`."""
-
-    phone_number: PhoneNumber
-    user_name: Text
-    booking_data: PaidBooking
-
-
-class BookingConfirmationPush(Payload):
-    """The parameters of `send_booking_confirmation_push`."""
-
-    device_tokens: DeviceTokens
-    user_name: Text
-    booking_data: BookingOnPhone
-
-
-class TripDelaySms(Payload):
-    phone_number: PhoneNumber
-    user_name: Text
-    trip_data: Delay
-
-
-class OtpSms(Payload):
-    phone_number: PhoneNumber
-    otp_code: OtpCode
-    purpose: OtpPurpose = "verification"
 
 
 def validate(kind: Kind, arguments: Mapping[str, Any], defaults: Defaults) -> BaseModel:

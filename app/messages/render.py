@@ -17,8 +17,18 @@ from app.messages.payloads import details
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-#: What the phone app needs to open the right screen.
-_SCREEN_KEYS = ("booking_reference", "booking_id", "trip_id")
+#: What the phone app needs to open the right screen and fill it.
+_SCREEN_KEYS = (
+    "booking_reference",
+    "booking_id",
+    "trip_id",
+    "payment_id",
+    "promotion_id",
+    "discount_code",
+    "status",
+    "latitude",
+    "longitude",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +70,7 @@ def render_sms(kind: Kind, payload: BaseModel) -> str:
 def render_push(kind: Kind, payload: BaseModel) -> RenderedPush:
     """The push's parts. Raises as `render_email`."""
     context = _context(payload)
-    links = {key: context[key] for key in _SCREEN_KEYS if context.get(key) is not None}
+    links = {key: str(context[key]) for key in _SCREEN_KEYS if context.get(key) is not None}
     return RenderedPush(
         title=_render(f"push/{kind.template}.title.txt", context),
         body=_render(f"push/{kind.template}.body.txt", context),

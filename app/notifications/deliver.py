@@ -107,12 +107,14 @@ def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
 
 def _record(connection: Connection, held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome under the claim's attempt number; False if another attempt has taken over."""
-    if held.subject is not None:
-        subjects.end_turn(connection, held.subject, held.id)
     if isinstance(outcome, Postponed):
-        return store.postpone(connection, held, outcome)
-    wipe = held.kind in KINDS and KINDS[held.kind].sensitive
-    return store.finish(connection, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
+        recorded = store.postpone(connection, held, outcome)
+    else:
+        wipe = held.kind in KINDS and KINDS[held.kind].sensitive
+        recorded = store.finish(connection, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
+    if recorded and held.subject is not None:  # a late attempt must not end the turn of the one after it
+        subjects.end_turn(connection, held.subject, held.id)
+    return recorded
 
 
 def _as_it_stands(message_id: UUID) -> Outcome:

@@ -34,7 +34,6 @@ class NewMessage:
     payload: dict[str, Any]
     booking_reference: str | None
     subject: str | None
-    revision: int | None
     validity: Validity
     pending_tokens: list[str] | None
     wait: float  # seconds before its first attempt
@@ -70,9 +69,8 @@ class Standing:
 _INSERT = text("""
     WITH written AS (
         INSERT INTO notifications (id, kind, status, priority, payload, booking_reference, subject,
-                                   revision, valid_until, pending_tokens, not_before)
+                                   valid_until, pending_tokens, not_before)
         VALUES (:id, :kind, 'queued', :priority, :payload, :booking_reference, :subject,
-                :revision,
                 greatest(CAST(:until AS timestamptz), clock_timestamp() + :at_least),
                 :pending_tokens, clock_timestamp() + make_interval(secs => :wait))
         ON CONFLICT (id) DO NOTHING

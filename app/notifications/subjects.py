@@ -20,16 +20,16 @@ class Turn(Enum):
     SUPERSEDED = auto()  #: a newer one was accepted
 
 
-def next_revision(connection: Connection, subject: str) -> int:
-    """The revision of a new message; those before it are superseded once this transaction commits."""
-    return int(
-        connection.execute(
-            text(
-                "INSERT INTO subjects (subject, revision) VALUES (:subject, 1)"
-                " ON CONFLICT (subject) DO UPDATE SET revision = subjects.revision + 1 RETURNING revision"
-            ),
-            {"subject": subject},
-        ).scalar_one()
+def enter(connection: Connection, subject: str, message_id: UUID) -> None:
+    """Give a message just written the next revision; those before it are superseded once this commits."""
+    connection.execute(
+        text(
+            "WITH newest AS ("
+            " INSERT INTO subjects (subject, revision) VALUES (:subject, 1)"
+            " ON CONFLICT (subject) DO UPDATE SET revision = subjects.revision + 1 RETURNING revision)"
+            " UPDATE notifications SET revision = newest.revision FROM newest WHERE id = :id"
+        ),
+        {"subject": subject, "id": message_id},
     )
 
 

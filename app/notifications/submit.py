@@ -61,9 +61,11 @@ def accept(
         earlier = keys.remember(connection, idempotency_key, message_id)
         if earlier != message_id:
             return Accepted(earlier, None)
-    message = _compose(connection, kind, payload, message_id, wait)
+    message = _compose(kind, payload, message_id, wait)
     publish_directly = wait <= 0 and not broker.breaker.is_open
     written_at = store.insert(connection, message, published=publish_directly)
+    if written_at is not None and message.subject is not None:
+        subjects.enter(connection, message.subject, message.id)
     if written_at is None or not publish_directly:
         return Accepted(message.id, None)
     return Accepted(message.id, WakeUp(str(message.id), kind.task, kind.queue, kind.priority, written_at))
@@ -139,11 +141,8 @@ def row_id(task_id: str) -> UUID | None:
     return candidate if candidate.version == 7 and abs(time.time() - seconds) < ID_WINDOW else None
 
 
-def _compose(
-    connection: Connection, kind: Kind, payload: BaseModel, message_id: UUID, wait: float
-) -> store.NewMessage:
+def _compose(kind: Kind, payload: BaseModel, message_id: UUID, wait: float) -> store.NewMessage:
     stored = dump(payload)
-    subject = kind.subject(payload) if kind.subject else None
     return store.NewMessage(
         id=message_id,
         kind=kind.name,
@@ -152,8 +151,7 @@ def _compose(
         priority=kind.priority,
         payload=sealed.to_store(kind, stored, message_id),
         booking_reference=getattr(details(payload), "booking_reference", None),
-        subject=subject,
-        revision=subjects.next_revision(connection, subject) if subject else None,
+        subject=kind.subject(payload) if kind.subject else None,
         validity=kind.validity(payload),
         pending_tokens=stored.get("device_tokens"),
         wait=wait,

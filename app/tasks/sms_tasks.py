@@ -20,6 +20,18 @@ def send_booking_confirmation_sms(
 
 
 @message_task
+def send_trip_departure_sms(
+    self: MessageTask[Any], phone_number: str, user_name: str, trip_data: dict[str, Any]
+) -> Result:
+    """Remind a passenger of the departure; once the bus has left, nothing is sent.
+
+    `trip_data`: booking_reference, origin, destination, departure_time, seats (list). Returns success, message,
+    booking_reference, sms_id. Raises InvalidPayload, DeliveryFailed.
+    """
+    return self.send_now(phone_number=phone_number, user_name=user_name, trip_data=trip_data)
+
+
+@message_task
 def send_trip_delay_sms(
     self: MessageTask[Any], phone_number: str, user_name: str, trip_data: dict[str, Any]
 ) -> Result:
@@ -27,6 +39,18 @@ def send_trip_delay_sms(
 
     `trip_data`: booking_reference, delay_minutes, new_departure_time. Returns success, message,
     booking_reference, sms_id. Raises InvalidPayload, DeliveryFailed.
+    """
+    return self.send_now(phone_number=phone_number, user_name=user_name, trip_data=trip_data)
+
+
+@message_task
+def send_trip_arrival_sms(
+    self: MessageTask[Any], phone_number: str, user_name: str, trip_data: dict[str, Any]
+) -> Result:
+    """Tell a passenger that the bus is about to arrive. It is never sent twice.
+
+    `trip_data`: booking_reference, destination and, if known, eta_minutes (5; 0 is now). Returns success,
+    message, booking_reference, sms_id. Raises InvalidPayload, DeliveryFailed, OutcomeNotKnown.
     """
     return self.send_now(phone_number=phone_number, user_name=user_name, trip_data=trip_data)
 

@@ -74,3 +74,32 @@ def test_a_confirmation_is_worth_sending_until_the_bus_leaves_and_a_while_after_
 def test_a_push_knows_no_departure_and_lives_a_day() -> None:
     kind = KINDS["booking_confirmation_push"]
     assert kind.validity(validate(kind, ARGUMENTS, DEFAULTS)) == Validity(at_least=timedelta(hours=24))
+
+
+def test_a_delay_is_about_one_booking_of_one_passenger_until_the_bus_leaves() -> None:
+    kind = KINDS["trip_delay_sms"]
+    assert (kind.task, kind.queue) == ("app.tasks.sms_tasks.send_trip_delay_sms", "sms")
+    assert (kind.resend_unknown, kind.sensitive, kind.result_keys) == (True, False, ("booking_reference",))
+    trip = {"booking_reference": "PF7K2Q", "delay_minutes": 45, "new_departure_time": "2024-01-15 10:45:00"}
+
+    def about(phone: str = "+2348031234567", **changes: Any) -> str:
+        assert kind.subject
+        arguments = {"phone_number": phone, "user_name": "Ada", "trip_data": trip | changes}
+        return kind.subject(validate(kind, arguments, DEFAULTS))
+
+    assert about() == about(delay_minutes=90, new_departure_time="2024-01-15 11:30:00")
+    assert len({about(), about("+2348031234568"), about(booking_reference="PF7K2R")}) == 3
+    payload = validate(kind, {**ARGUMENTS, "trip_data": trip}, DEFAULTS)
+    assert kind.validity(payload) == Validity(until=DEPARTURE + timedelta(minutes=45))
+
+
+def test_a_code_is_sensitive_goes_first_lives_ten_minutes_and_is_never_sent_twice() -> None:
+    kind = KINDS["otp_sms"]
+    assert (kind.task, kind.queue, kind.priority) == ("app.tasks.sms_tasks.send_otp_sms", "sms", 0)
+    assert (kind.sensitive, kind.resend_unknown, kind.result_keys, kind.subject) == (True, False, (), None)
+    payload = validate(kind, {**ARGUMENTS, "otp_code": "493817"}, DEFAULTS)
+    assert kind.validity(payload) == Validity(at_least=timedelta(minutes=10))
+
+
+def test_nothing_goes_before_a_code() -> None:
+    assert all(kind.priority >= KINDS["otp_sms"].priority for kind in KINDS.values())

@@ -1,0 +1,72 @@
+"""The reference says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from smsutil import split
+
+from app.messages.base import Channel, Kind
+from app.messages.kinds import KINDS
+from app.messages.payloads import Defaults, validate
+from app.messages.render import TEMPLATES, render_sms
+
+KINDS_PAGE = Path(__file__).parents[2] / "docs/reference/kinds.md"
+DEFAULTS = Defaults(currency="NGN", locale="en_NG", timezone="Africa/Lagos", phone_region=None)
+#: The longest that happens: two long names, a family's seats, a zone without an abbreviation.
+LONG: dict[str, Any] = {
+    "booking_reference": "PF7K2QXMBT",
+    "origin": "Port Harcourt",
+    "destination": "Ouagadougou",
+    "departure_time": "2024-09-25T22:45:00+05:30",
+    "new_departure_time": "2024-09-25T22:45:00+05:30",
+    "seats": ["12A", "12B", "13A", "13B"],
+    "total_amount": "1250000.50",
+    "delay_minutes": 1440,
+    "eta_minutes": 120,
+}
+
+
+def table() -> dict[str, dict[str, str]]:
+    """The page's rows by task, each by column."""
+    lines = [line for line in KINDS_PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    head, _, *body = [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in lines]
+    return {cells[0]: dict(zip(head, cells, strict=True)) for cells in body}
+
+
+def segments(kind: Kind) -> str:
+    """How many segments the longest realistic text takes; "-" for what is no text."""
+    if kind.channel is not Channel.SMS:
+        return "-"
+    arguments = {
+        "phone_number": "+2348031234567",
+        "user_name": "Oluwaseun Adebayo-Ogunleye",
+        "otp_code": "4938172056",
+        "purpose": "password_reset",
+        "booking_data": LONG,
+        "trip_data": LONG,
+    }
+    parts = split(render_sms(kind, validate(kind, arguments, DEFAULTS)))
+    assert parts.encoding == "gsm0338"
+    return str(len(parts.parts))
+
+
+def test_every_kind_has_its_row() -> None:
+    assert list(table()) == [kind.task.removeprefix("app.tasks.") for kind in in_the_pages_order()]
+
+
+def in_the_pages_order() -> list[Kind]:
+    """By channel, each in the order of KINDS."""
+    return [kind for channel in Channel for kind in KINDS.values() if kind.channel is channel]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_kinds_row_is_true(kind: Kind) -> None:
+    row = table()[kind.task.removeprefix("app.tasks.")]
+    said = (row["queue"], row["priority"], row["segments"], row["again"], row["supersedes"] != "-")
+    again = "yes" if kind.resend_unknown else "no"
+    assert said == (kind.queue, str(kind.priority), segments(kind), again, kind.subject is not None)
+    assert row["template"].split(".")[0].rstrip("/") == f"{kind.channel}/{kind.template}"
+    assert list(TEMPLATES.glob(row["template"].rstrip("/")))
