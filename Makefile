@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run test check format lock clean help
+.PHONY: run test faults check format lock clean help
 
 help: ## This list.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -15,6 +15,9 @@ run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking 
 
 test: $(READY) ## All tests, on real servers; ARGS are pytest's.
 	$(BIN)/python -m pytest $(ARGS)
+
+faults: $(READY) ## Break each part of the platform and count what passengers got; ARGS=--list names the faults.
+	@exec $(BIN)/python -m tests.faults $(ARGS)
 
 check: $(READY) ## Lint, format, types, and who imports whom.
 	$(BIN)/ruff check .
