@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import structlog
 from pydantic import BaseModel
 
+from app.core.errors import DatabaseUnavailable
 from app.core.redaction import redact
 from app.messages.base import Channel, Kind
 from app.messages.payloads import details
 from app.messages.render import render_email, render_push, render_sms
-from app.notifications import circuit
+from app.notifications import circuit, devices
 from app.notifications.outcome import Failed, Postponed, Recordable, Sent, Unanswered
 from app.notifications.store import Claim
 from app.providers import registry
 from app.providers.base import Email, Push, PushResult, Receipt, Sms
-from app.providers.errors import OutcomeUnknown, Permanent, ProviderError, RateLimited
+from app.providers.errors import (
+    InvalidRecipient,
+    OutcomeUnknown,
+    Permanent,
+    ProviderError,
+    RateLimited,
+    Rejected,
+)
 
 T = TypeVar("T")
 
@@ -89,23 +98,34 @@ def _push(held: Claim, kind: Kind, payload: Any) -> Recordable:
     tokens = held.pending_tokens or []
     try:
         provider = registry.push()
-        results = _hand_over(Channel.PUSH, lambda: provider.send(message, tokens))
+        results = _hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_of_all)
     except ProviderError as error:
         return _not_accepted(held, kind, error)
-    if all(isinstance(result, ProviderError) for result in results):
-        circuit.note(Channel.PUSH, cast("ProviderError", results[0]))
-    return _tally(held, kind, payload, list(zip(tokens, results, strict=True)))
+    pairs = list(zip(tokens, results, strict=True))
+    with suppress(DatabaseUnavailable):  # then the next push finds them dead again
+        devices.forget([token for token, result in pairs if isinstance(result, InvalidRecipient)])
+    return _tally(held, kind, payload, pairs)
 
 
-def _hand_over(channel: Channel, send: Callable[[], T]) -> T:
+def _hand_over(
+    channel: Channel, send: Callable[[], T], error_in: Callable[[T], ProviderError | None] = lambda _: None
+) -> T:
     """Send through the channel's circuit. A fault of our own, or a time limit, leaves the outcome unknown."""
     try:
-        return circuit.call(channel, send)
+        return circuit.call(channel, send, error_in)
     except ProviderError:
         raise
     except Exception as error:
         log.exception("a send broke off")
         raise OutcomeUnknown(f"{type(error).__name__} while sending") from error
+
+
+def _error_of_all(results: list[PushResult]) -> ProviderError | None:
+    """What kept FCM from taking any of them; None if it took one, or if only the devices are to blame."""
+    if any(isinstance(result, Receipt) for result in results):
+        return None
+    errors = [r for r in results if isinstance(r, ProviderError)]
+    return next((e for e in errors if not isinstance(e, InvalidRecipient | Rejected)), None)
 
 
 def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushResult]]) -> Recordable:
@@ -137,9 +157,10 @@ def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushR
 def _not_accepted(held: Claim, kind: Kind, error: ProviderError) -> Recordable:
     if _retriable(kind, error):
         wait = _wait(held, error)
-        if wait >= _seconds_left(held):
+        if wait < _seconds_left(held):
+            return Postponed(wait, _reason(error), unknown=isinstance(error, OutcomeUnknown))
+        if not isinstance(error, OutcomeUnknown):
             return Failed(f"no time left for another attempt: {_reason(error)}")
-        return Postponed(wait, _reason(error), unknown=isinstance(error, OutcomeUnknown))
     if isinstance(error, OutcomeUnknown):
         return Unanswered(_reason(error))
     return Failed(_reason(error))

@@ -21,8 +21,13 @@ class CircuitOpen(Transient):
     """The channel's provider failed a moment ago and is left alone for a while."""
 
 
-def call(channel: Channel, send: Callable[[], T]) -> T:
-    """`send()`, unless the channel's circuit is open. Raises CircuitOpen and what `send` raises."""
+def call(
+    channel: Channel, send: Callable[[], T], error_in: Callable[[T], ProviderError | None] = lambda _: None
+) -> T:
+    """`send()`, unless the channel's circuit is open. Raises CircuitOpen and what `send` raises.
+
+    `error_in` finds the failure in what `send` returned, None if it worked.
+    """
     breaker = _breakers[channel]
     if not breaker.allow():
         raise CircuitOpen(retry_after=breaker.remaining)
@@ -31,7 +36,11 @@ def call(channel: Channel, send: Callable[[], T]) -> T:
     except ProviderError as error:
         note(channel, error)
         raise
-    breaker.succeeded()
+    error_found = error_in(result)
+    if error_found is None:
+        breaker.succeeded()
+    else:
+        note(channel, error_found)
     return result
 
 

@@ -78,13 +78,13 @@ def _attempt(held: store.Claim, turn: Turn) -> Recordable:
         kind = KINDS[held.kind]
         payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults())
         repeats = channels.repeats(kind, payload)
+        if held.unknown_attempts and not kind.resend_unknown:
+            return Unanswered("the worker that sent it died before it heard the answer")
         if turn is Turn.SUPERSEDED:
             return policy.skip("superseded", "Not sent: a newer message says more", repeats)
         refused = policy.why_not(valid_until=held.valid_until, now=held.now, repeats=repeats)
         if refused is not None:
             return refused
-        if held.unknown_attempts and not kind.resend_unknown:
-            return Unanswered("the worker that sent it died before it heard the answer")
         return channels.attempt(held, kind, payload)
     except Exception as error:
         # A fault of ours (a template, a bug): sending again would fail again. Visible, and can be replayed.

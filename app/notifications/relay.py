@@ -49,6 +49,9 @@ class Relay:
                 if not away:
                     log.warning("relay waits", reason=str(error))
                 away, wait = True, AWAY
+            except Exception:  # whatever it is, a relay that has ended would say nothing and publish nothing
+                log.exception("relay stumbled")
+                wait = AWAY
             self.stopped.wait(wait)
 
     def stop(self) -> None:

@@ -73,14 +73,16 @@ _REPLAY = _query(f"""
     WITH again AS (
         UPDATE notifications
         SET status = 'queued', reason = NULL, finished_at = NULL, not_before = clock_timestamp(),
-            -- a push that reached nobody goes to everybody again
-            pending_tokens = payload -> 'device_tokens', failed_count = 0
+            -- a push goes again to those who have not got it, who were counted as failed
+            failed_count = greatest(0, failed_count - jsonb_array_length(coalesce(pending_tokens, '[]')))
         WHERE {_CHOSEN} AND {_IN_TIME} AND {_WHOLE}
         RETURNING id, kind, priority
     )
     INSERT INTO outbox (id, task, queue, priority, due_at)
     SELECT again.id, kinds.task, kinds.queue, again.priority, clock_timestamp()
-    FROM again JOIN unnest(:kinds, :tasks, :queues) AS kinds(kind, task, queue) ON kinds.kind = again.kind
+    FROM again JOIN
+        unnest(CAST(:kinds AS text[]), CAST(:tasks AS text[]), CAST(:queues AS text[])) AS kinds(kind, task, queue)
+        ON kinds.kind = again.kind
     RETURNING id
 """)  # noqa: S608
 

@@ -140,7 +140,9 @@ _FINISH = text("""
         SET status = :status, reason = :reason, result = :result, provider_id = :provider_id,
             sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
             payload = CASE WHEN :wipe THEN '{}' ELSE payload END,
-            pending_tokens = NULL, lease_until = NULL, finished_at = clock_timestamp()
+            -- a failed push may be replayed, to those who have not got it
+            pending_tokens = CASE WHEN :keep_tokens THEN pending_tokens END,
+            lease_until = NULL, finished_at = clock_timestamp()
         WHERE id = :id AND attempt = :attempt AND status = 'sending'
         RETURNING id
     )
@@ -155,6 +157,7 @@ def finish(connection: Connection, held: Claim, status: Status, *, wipe: bool, *
     """
     blank = {"reason": None, "result": None, "provider_id": None, "sent_count": 0, "failed_count": 0}
     values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status, "wipe": wipe}
+    values["keep_tokens"] = status is Status.FAILED
     return connection.execute(_FINISH, values).first() is not None
 
 

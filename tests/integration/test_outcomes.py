@@ -7,7 +7,9 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
+from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import circuit, submit
 from app.notifications.deliver import deliver
@@ -185,3 +187,19 @@ def test_a_fault_of_our_own_while_sending_leaves_the_outcome_unknown() -> None:
     assert message
     assert (message["status"], message["unknown_attempts"]) == ("queued", 1)
     assert "TypeError while sending" in message["reason"]
+
+
+def test_a_token_that_fcm_calls_dead_is_forgotten(fcm: MemoryPush) -> None:
+    data.make_trip()
+    fcm.tokens["token-of-adas-phone"] = InvalidRecipient("gone", code="UNREGISTERED")
+    deliver(submit.accept_now(PUSH, data.push()))
+    with transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM device_tokens")).scalar_one() == 0
+
+
+def test_a_token_stays_when_only_the_message_was_refused(fcm: MemoryPush) -> None:
+    data.make_trip()
+    fcm.tokens["token-of-adas-phone"] = Rejected("too long", code="INVALID_ARGUMENT")
+    deliver(submit.accept_now(PUSH, data.push()))
+    with transaction() as connection:
+        assert connection.execute(text("SELECT count(*) FROM device_tokens")).scalar_one() == 1
