@@ -1,0 +1,1 @@
+"""The product with one safeguard off: apps for workers that must be caught."""

@@ -1,0 +1,93 @@
+"""Looks for personal data and secrets where they must not be, in every form in which they travel."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import redis
+
+from tests.faults.invariants import Breach
+
+_CHANCE = 10  # digits
+
+
+def forms(secret: str) -> set[bytes]:
+    """`secret` plain, as in a URL, in hex, and inside base64 text at each of the three alignments."""
+    raw = secret.encode()
+    found = {raw, quote(secret, safe="").encode(), quote_plus(secret).encode()}
+    found |= {raw.hex().encode(), raw.hex().upper().encode()}
+    for ahead in range(3):
+        # The first and last characters depend on the neighbours too: what is left is the secret's alone.
+        whole, start = base64.b64encode(b"\0" * ahead + raw), -(-ahead * 4 // 3)
+        end = len(raw) + ahead
+        inner = whole[start : end * 4 // 3]
+        found |= {inner, inner.translate(bytes.maketrans(b"+/", b"-_"))}
+    return found
+
+
+def leaks(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> list[Breach]:
+    """I5: none of the `secrets` (by what they are) is in any of the `places` (by their names)."""
+    return [
+        Breach("I5", f"{what} lies in {place}")
+        for what, secret in secrets.items()
+        for place, content in places.items()
+        if any(_occurs(form, content) for form in forms(secret))
+    ]
+
+
+def _occurs(form: bytes, content: bytes) -> bool:
+    """Whether it is there; a short number only by itself: within a longer one, or an id, it is there by chance."""
+    if form.isdigit() and len(form) < _CHANCE:
+        return re.search(rb"(?<![0-9a-f.])%b(?![0-9a-f])" % form, content) is not None
+    return form in content
+
+
+def files(folder: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each file below `folder`."""
+    for path in sorted(folder.rglob(pattern)):
+        yield path.name, path.read_bytes()
+
+
+def results(client: Any) -> bytes:
+    """Everything in the result backend."""
+    keys = list(client.scan_iter(count=1000))
+    kept: Iterable[bytes | None] = [client.get(key) for key in keys if client.type(key) == b"string"]
+    return b"\n".join(value for value in kept if value)
+
+
+class Eavesdropper:
+    """Hears all that is published in the server's channels: Celery's events, remote control, results."""
+
+    def __init__(self, url: str) -> None:
+        self.heard = bytearray()
+        self._client = redis.Redis.from_url(url, socket_timeout=5)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="eavesdropper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._stopped.set()
+        self._thread.join()
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            with suppress(redis.RedisError):  # the server is often the one that is hurt
+                self._listen()
+            self._stopped.wait(0.1)
+
+    def _listen(self) -> None:
+        with self._client.pubsub() as channels:  # type: ignore[no-untyped-call]
+            channels.psubscribe("*")
+            while not self._stopped.is_set():
+                message = channels.get_message(timeout=0.2)
+                if message and isinstance(message["data"], bytes):
+                    self.heard += message["data"] + b"\n"
