@@ -10,6 +10,7 @@ from app.core.celery_app import BEAT_SCHEDULE, celery_app
 from app.notifications.store import LEASE
 from sandbox.standins.script import slow
 from sandbox.standins.smtp import Behaviour
+from tests.faults import ledger
 from tests.faults.catalogue import Skipped, fault
 from tests.faults.rig import Rig
 
@@ -121,6 +122,8 @@ def worker_with_a_wrong_clock(rig: Rig) -> float:
         rig.submit_each(20)
         rig.wait(lambda: rig.unfinished() == 0, SOON, f"all is sent with a clock at {skew}")
         wrong.kill()
+    reasons = {row["reason"] for row in ledger.rows(rig.database_url).values() if row["status"] == "failed"}
+    rig.expect(not reasons, f"passengers were not told, for {', '.join(reasons)}")
     return began
 
 
