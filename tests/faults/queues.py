@@ -35,7 +35,7 @@ _GARBAGE = (
 
 @fault(within=60.0)
 def garbage_in_the_queues(rig: Rig) -> float:
-    """Ten list items that are no messages, raw bytes among them, among the real ones."""
+    """Ten list items that are no messages, raw bytes too, among the real ones."""
     rig.worker()
     rig.supervise()
     client = rig.broker_client()
