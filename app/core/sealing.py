@@ -20,7 +20,12 @@ NONCE_BYTES = 12  # NIST SP 800-38D's recommended length
 
 
 class CannotOpen(PafarError):
-    """No key of PAYLOAD_KEYS opens this: its key was removed too early, or it was changed or moved."""
+    """What was sealed can't be opened."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no key of PAYLOAD_KEYS opens this: its key was removed too early, or it was changed or moved"
+        )
 
 
 def seal(plain: bytes, *, bound_to: str) -> str:
@@ -34,14 +39,12 @@ def seal(plain: bytes, *, bound_to: str) -> str:
 def unseal(sealed: str, *, bound_to: str) -> bytes:
     """What `seal` was given. Raises CannotOpen, SettingsError."""
     name, _, content = sealed.partition(":")
-    raw = base64.b64decode(content)
-    for key in _keys():
-        if _name(key) == name:
-            try:
-                return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to.encode())
-            except InvalidTag:
-                break
-    raise CannotOpen
+    try:
+        raw = base64.b64decode(content, validate=True)
+        key = next(key for key in _keys() if _name(key) == name)
+        return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to.encode())
+    except (ValueError, StopIteration, InvalidTag):  # cut short, another's key, changed or moved
+        raise CannotOpen from None
 
 
 def _keys() -> list[bytes]:

@@ -25,6 +25,8 @@ SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 #: Seconds that an assertion may live: Google takes no longer ones.
 ASSERTION_LIFETIME = 3600
+#: Seconds that our clock may be fast: Google refuses a grant from the future, and every push would fail for good.
+CLOCK_SKEW = 300
 #: Seconds before a token's end at which a new one is fetched.
 EARLY = 300.0
 #: Seconds until the next try when renewing failed but the token in hand is still good.
@@ -130,13 +132,13 @@ class AccessTokens:
 
     def _grant(self) -> Request:
         """The request of RFC 7523, 2.1: a JWT signed by the account stands for its password."""
-        now = int(time.time())
+        issued_at = int(time.time()) - CLOCK_SKEW
         claims: dict[str, Any] = {
             "iss": self._account.client_email,
             "scope": SCOPE,
             "aud": self._account.token_uri,
-            "iat": now,
-            "exp": now + ASSERTION_LIFETIME,
+            "iat": issued_at,
+            "exp": issued_at + ASSERTION_LIFETIME,
         }
         headers = {"kid": self._account.private_key_id}
         assertion = jwt.encode(claims, self._account.private_key, algorithm="RS256", headers=headers)

@@ -25,6 +25,7 @@ class HttpClient:
     HTTP/2 is used over TLS where the server offers it, HTTP/1.1 else. Certificates are verified against the
     public authorities and those in `ca_file` (PEM). `connect_timeout` (seconds) bounds name, TCP and TLS,
     `timeout` a whole call, however many requests it has; what could not begin within half of that is not sent.
+    `multiplex` is for servers known to speak HTTP/2.
     Redirects are not followed and the environment's proxies not used. A forked child connects anew.
 
     Raises OSError when `ca_file` can't be read.
@@ -40,6 +41,7 @@ class HttpClient:
         connections: int = 4,
         connect_timeout: float = 5.0,
         timeout: float = 15.0,
+        multiplex: bool = True,
     ) -> None:
         self._connections = connections
         self._timeout = timeout
@@ -49,7 +51,9 @@ class HttpClient:
             pycurl.PROXY: "",
             pycurl.NOSIGNAL: 1,  # signals belong to the main thread
             pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_2TLS,
-            pycurl.PIPEWAIT: 1,  # share a connection that is being opened rather than open one more
+            # Share a connection that is being opened rather than open one more. Where it then speaks HTTP/1.1,
+            # all the others would wait for the first one's answer.
+            pycurl.PIPEWAIT: int(multiplex),
             pycurl.TCP_KEEPALIVE: 1,
             pycurl.CONNECTTIMEOUT_MS: round(connect_timeout * 1000),
             pycurl.CAINFO: certifi.where(),

@@ -92,7 +92,7 @@ def _gateway(settings: Settings) -> SmsHttpProvider:
     _demand("sms", settings)
     key = settings.sms_api_key
     return SmsHttpProvider(
-        _http(settings, GATEWAY_CONNECTIONS),
+        _http(settings, GATEWAY_CONNECTIONS, multiplex=False),
         url=str(settings.sms_api_url),
         api_key=key.get_secret_value() if key else "",
         sender=settings.sms_sender,
@@ -102,9 +102,11 @@ def _gateway(settings: Settings) -> SmsHttpProvider:
 def _fcm(settings: Settings) -> FcmProvider:
     _demand("push", settings)
     account = ServiceAccount.from_file(str(settings.firebase_credentials_path))
-    return FcmProvider(_http(settings, FCM_CONNECTIONS), account=account, base_url=settings.fcm_base_url)
+    return FcmProvider(
+        _http(settings, FCM_CONNECTIONS, multiplex=True), account=account, base_url=settings.fcm_base_url
+    )
 
 
-def _http(settings: Settings, connections: int) -> HttpClient:
+def _http(settings: Settings, connections: int, *, multiplex: bool) -> HttpClient:
     ca_file = str(settings.http_ca_file) if settings.http_ca_file else None
-    return HttpClient(ca_file=ca_file, timeout=SEND_DEADLINE, connections=connections)
+    return HttpClient(ca_file=ca_file, timeout=SEND_DEADLINE, connections=connections, multiplex=multiplex)

@@ -1,11 +1,16 @@
-"""Celery's consumer, sooner back after an outage of the broker, and not killed by garbage in a queue."""
+"""Celery's consumer: sooner back after an outage, not killed by garbage in a queue, and discreet."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
+import structlog
 from celery.worker.consumer import Consumer
+
+from app.worker.request import HIDDEN
+
+log = structlog.get_logger(__name__)
 
 #: What a list item that is no message raises while kombu reads it (no JSON, JSON of another shape, too deeply
 #: nested). The item is gone by then; the stock worker exits with an "unrecoverable error", so that N such items
@@ -28,3 +33,32 @@ class SturdyConsumer(Consumer):
             conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=2
         )
         return super().ensure_connected(conn)
+
+    def update_strategies(self) -> None:
+        """Have every task's request hide its arguments and outlive its running out of memory."""
+        for task in self.app.tasks.values():
+            task.Request = "app.worker.request:DiscreetRequest"
+        super().update_strategies()
+
+    # Celery's log lines for what it can't run show bodies; these hide them.
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        super().on_unknown_message(HIDDEN, _without_arguments(message))
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
+        super().on_unknown_task(HIDDEN, _without_arguments(message), exc)
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Any) -> None:
+        super().on_invalid_task(HIDDEN, _without_arguments(message), exc)
+
+    def on_decode_error(self, message: Any, exc: Any) -> None:
+        log.error("a message can't be decoded and is dropped", size=len(message.body), reason=type(exc).__name__)
+        message.ack()
+
+
+def _without_arguments(message: Any) -> Any:
+    """The message, its headers' picture of the arguments hidden."""
+    for name in ("argsrepr", "kwargsrepr"):
+        if name in (message.headers or {}):
+            message.headers[name] = HIDDEN
+    return message

@@ -28,7 +28,8 @@ def main() -> int:
         print("\n".join(f"{job.name:<32} {faults()[job.fault].what}" for job in jobs))
         return 0
     chosen = [job for job in jobs if job.name in arguments.names] if arguments.names else jobs
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     print(f"seed {arguments.seed}; logs and reports in {FOLDER}", flush=True)
     began = time.monotonic()
     try:
@@ -43,6 +44,13 @@ def main() -> int:
         _explain(report)
     print(f"{len(reports) - len(failed)} of {len(reports)} as promised, in {content['seconds']} s")
     return 1 if failed else 0
+
+
+def _interrupt(*_: object) -> None:
+    # Asked to stop, we stop in order: a second Ctrl-C must not leave half of it running.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _explain(report: dict[str, Any]) -> None:

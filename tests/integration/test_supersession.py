@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from threading import Barrier, Event
+from threading import Barrier
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +20,11 @@ from app.notifications.deliver import TURN_WAIT, deliver
 from app.notifications.outcome import Busy, Outcome, Postponed, Sent, Skipped
 from app.notifications.subjects import Turn
 from app.providers import registry
-from app.providers.base import Receipt, Sms
 from app.providers.errors import Transient
 from app.providers.memory import MemorySms
 from app.tasks.sms_tasks import send_trip_delay_sms
 from tests import data
+from tests.hanging import HangingSms
 from tests.house import House, wait_until
 from tests.rows import change, row, rows
 
@@ -34,26 +34,6 @@ DELAY = KINDS["trip_delay_sms"]
 SOON = 30.0
 
 pytestmark = pytest.mark.usefixtures("house")
-
-
-class GatedSms(MemorySms):
-    """Takes each text at once, and answers when the test opens that text's gate."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gates: list[Event] = []
-
-    def send(self, message: Sms) -> Receipt:
-        """Keep one text, once its gate is open."""
-        gate = Event()
-        self.gates.append(gate)
-        assert gate.wait(SOON)
-        return super().send(message)
-
-    def wait_for(self, sends: int) -> Event:
-        """The gate of the last of so many sends, once that stands before it."""
-        wait_until(lambda: len(self.gates) >= sends, SOON)
-        return self.gates[sends - 1]
 
 
 @pytest.fixture
@@ -66,8 +46,8 @@ def gateway() -> Iterator[MemorySms]:
 
 
 @pytest.fixture
-def gated(gateway: MemorySms) -> GatedSms:
-    double = GatedSms()
+def gated(gateway: MemorySms) -> HangingSms:
+    double = HangingSms()
     registry.install("sms", double)
     return double
 
@@ -149,7 +129,7 @@ def test_other_passengers_and_bookings_are_untouched(gateway: MemorySms, other: 
     assert len(gateway.sent) == 2
 
 
-def test_a_newer_delay_waits_until_the_older_one_is_out(gated: GatedSms, worker: ThreadPoolExecutor) -> None:
+def test_a_newer_delay_waits_until_the_older_one_is_out(gated: HangingSms, worker: ThreadPoolExecutor) -> None:
     older = accepted(45)
     sending = worker.submit(deliver, older)
     gate = gated.wait_for(1)
@@ -179,7 +159,7 @@ def test_the_turn_of_a_dead_worker_ends_with_its_lease(gateway: MemorySms) -> No
 
 
 def test_a_worker_that_comes_back_late_does_not_end_the_turn_of_the_next(
-    gated: GatedSms, worker: ThreadPoolExecutor
+    gated: HangingSms, worker: ThreadPoolExecutor
 ) -> None:
     older = accepted(45)
     late = worker.submit(deliver, older)
@@ -198,7 +178,7 @@ def test_a_worker_that_comes_back_late_does_not_end_the_turn_of_the_next(
 
 
 def test_two_workers_never_have_two_messages_of_one_subject_in_hand(
-    gated: GatedSms, worker: ThreadPoolExecutor
+    gated: HangingSms, worker: ThreadPoolExecutor
 ) -> None:
     start = Barrier(6)
 
