@@ -60,7 +60,7 @@ EVENTS = Counter(
     come_again=1,
     replay=2,
 )
-#: To which message or worker: mostly the newest, for much must happen to one before it breaks.
+#: To which message: mostly the newest, for much must happen to one before it breaks.
 BACK = st.sampled_from([1, 1, 1, 1, 2, 2, 3])
 
 
@@ -142,7 +142,7 @@ class Life(stateful.RuleBasedStateMachine):
 
     def come_back(self, back: int, answer: ProviderError | None) -> None:
         if self.hung:
-            worker = self.hung.pop(-min(back, len(self.hung)))
+            worker = self.hung.pop(min(back, len(self.hung)) - 1)  # mostly the oldest
             self.answered(worker.message_id, answer, worker.go_on)
             self.under_lease = [other for other in self.under_lease if other is not worker]
 
@@ -199,8 +199,8 @@ class Life(stateful.RuleBasedStateMachine):
                 assert Status(new) in TRANSITIONS[Status(old)]
 
     def teardown(self) -> None:
-        for worker in self.hung:
-            worker.gate.set()
+        for gate in self.gateway.gates:
+            gate.set()
         self.pool.shutdown()
 
     def rows(self) -> dict[UUID, Any]:

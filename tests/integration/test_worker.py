@@ -14,7 +14,7 @@ import pytest
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import store, submit
+from app.notifications import submit
 from app.tasks.sms_tasks import send_booking_confirmation_sms
 from sandbox.standins.script import slow
 from tests import data
@@ -37,25 +37,6 @@ def test_every_pool_sends_and_publishes_what_the_broker_lost(house: House, pool:
             message = submit.accept(connection, SMS, data.sms())
         change("UPDATE outbox SET published_at = NULL, due_at = clock_timestamp()")
         wait_until(lambda: status(message.id) == "sent", SOON)
-    assert len(house.ledger.entries("sms")) == 2
-
-
-def test_a_killed_worker_leaves_nothing_behind_and_its_message_is_sent_by_the_next(house: House) -> None:
-    house.sms.script.append(slow(60))
-    with house.worker("-P", "prefork", "-c", "1") as worker:
-        family = psutil.Process(worker.pid).children(recursive=True)
-        message = submit.accept_now(SMS, data.sms())
-        wait_until(lambda: house.ledger.entries("sms"), SOON)  # accepted, and the answer does not come
-        for process in [psutil.Process(worker.pid), *family]:
-            process.kill()
-        psutil.wait_procs(family, timeout=10)
-    assert not [p for p in family if p.is_running()]
-    house.sms.script.clear()
-    with house.worker():
-        wait_until(lambda: status(message) == "sent", store.LEASE + SOON)
-    kept = row(str(message))
-    assert kept
-    assert kept["unknown_attempts"] == 1  # it is known that it may have gone twice
     assert len(house.ledger.entries("sms")) == 2
 
 
