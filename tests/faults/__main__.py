@@ -27,7 +27,8 @@ def main() -> int:
     if arguments.list:
         print("\n".join(f"{job.name:<32} {faults()[job.fault].what}" for job in jobs))
         return 0
-    chosen = [job for job in jobs if job.name in arguments.names] if arguments.names else jobs
+    names = _broken_last_time() if arguments.again else arguments.names
+    chosen = [job for job in jobs if job.name in names] if names else jobs
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     print(f"seed {arguments.seed}; logs and reports in {FOLDER}", flush=True)
@@ -44,6 +45,13 @@ def main() -> int:
         _explain(report)
     print(f"{len(reports) - len(failed)} of {len(reports)} as promised, in {content['seconds']} s")
     return 1 if failed else 0
+
+
+def _broken_last_time() -> list[str]:
+    """The faults that broke a promise in the last report; all faults are run where there is none."""
+    report = FOLDER / "report.json"
+    faults_run = orjson.loads(report.read_bytes())["faults"] if report.exists() else []
+    return [fault["job"] for fault in faults_run if not fault["passed"]]
 
 
 def _interrupt(*_: object) -> None:
@@ -69,6 +77,7 @@ def _parse(names: list[str]) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="faults to run (default: all)")
     parser.add_argument("--list", action="store_true", help="name every fault and end")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="of the moments drawn (default: a new one)")
+    parser.add_argument("--again", action="store_true", help="only those that broke a promise last time")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; --list names them")
