@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
@@ -100,7 +101,8 @@ def _push(held: Claim, kind: Kind, payload: Any) -> Recordable:
         provider = registry.push()
         results = _hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_of_all)
     except ProviderError as error:
-        return _not_accepted(held, kind, error)
+        outcome = _not_accepted(held, kind, error)
+        return replace(outcome, failed_count=len(tokens)) if isinstance(outcome, Failed) else outcome
     pairs = list(zip(tokens, results, strict=True))
     with suppress(DatabaseUnavailable):  # then the next push finds them dead again
         devices.forget([token for token, result in pairs if isinstance(result, InvalidRecipient)])

@@ -46,16 +46,19 @@ def gateway() -> Iterator[MemorySms]:
 
 
 @pytest.fixture
-def gated(gateway: MemorySms) -> HangingSms:
+def gated(gateway: MemorySms) -> Iterator[HangingSms]:
     double = HangingSms()
     registry.install("sms", double)
-    return double
+    yield double
+    for gate in double.gates:
+        gate.set()
 
 
 @pytest.fixture
 def worker() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
-        yield pool
+    pool = ThreadPoolExecutor(8)
+    yield pool
+    pool.shutdown(wait=False)  # a test that failed leaves workers hanging
 
 
 def accepted(minutes: int = 45, **changes: Any) -> UUID:
