@@ -9,10 +9,11 @@ from fastapi import Depends, FastAPI
 
 from app.api import bookings, health, notifications, problems
 from app.api.security import require_operator
-from app.core.config import check_startup, get_settings
+from app.core.config import get_settings
 from app.core.database import dispose
 from app.core.errors import SettingsError
 from app.core.logging import configure
+from app.core.startup import check_startup
 from app.dashboard import pages
 
 

@@ -12,9 +12,10 @@ from rich.table import Table
 from sqlalchemy.engine import make_url
 
 from app.core.celery_app import BEAT_SCHEDULE, QUEUES, celery_app
-from app.core.config import Settings, check_startup, get_settings, missing_for
+from app.core.config import Settings, get_settings, missing_for
 from app.core.errors import PafarError, SettingsError
 from app.core.migrations import revisions
+from app.core.startup import check_startup
 
 #: Seconds that workers get to answer, and that the broker gets to connect.
 PING_TIMEOUT, CONNECT_TIMEOUT = 2, 2

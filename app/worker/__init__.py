@@ -13,10 +13,11 @@ from celery.concurrency.prefork import TaskPool as ForkingPool
 from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown
 from click.core import ParameterSource
 
-from app.core.config import check_startup, get_settings
+from app.core.config import get_settings
 from app.core.database import dispose, transaction
 from app.core.errors import DatabaseUnavailable, SettingsError
 from app.core.logging import configure
+from app.core.startup import check_startup
 from app.maintenance import partitions
 from app.providers import registry
 from app.worker.relays import RelayProcess, RelayThread

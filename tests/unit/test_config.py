@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.config import Settings, check_startup, get_settings, missing_for
+from app.core.config import Settings, get_settings, missing_for
 from app.core.errors import SettingsError
+from app.core.startup import check_startup
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,45 @@
+"""What stops a process from starting: settings that can't work, all named in one message."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import SecretStr
+
+from app.core.config import Environment, Problems, Settings, explain
+from app.core.errors import SettingsError
+
+#: What people leave behind when they copy an example; refused in production.
+EXAMPLE = re.compile(
+    r"change[-_ ]?me|your[-_]|example\.(com|org|net)"
+    r"|^(secret|password|test|x{3,}|todo)$|:(secret|password|postgres)@",
+    re.I,
+)
+
+
+def check_startup(settings: Settings) -> None:
+    """Stop a process that can't do its work, in one message that names every setting to mend.
+
+    Raises SettingsError. A channel without settings is no reason: its tasks fail by themselves and say so.
+    """
+    wrong: Problems = []
+    if settings.database_url is None:
+        wrong.append((("database_url",), "is missing; e.g. postgresql://user:password@host:5432/pafar"))
+    if settings.environment is Environment.PRODUCTION:
+        wrong += _unfit_for_production(settings)
+    if wrong:
+        raise SettingsError(explain(wrong))
+
+
+def _unfit_for_production(settings: Settings) -> Problems:
+    wrong: Problems = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        if value is not None and EXAMPLE.search(text):
+            wrong.append(((name,), "is left at an example value; set the real one"))
+    if settings.api_key is None:
+        wrong.append((("api_key",), "is missing; without it anyone could send messages through the API"))
+    if settings.smtp_security == "none":
+        wrong.append((("smtp_security",), "is none; mail and password would travel in clear, use starttls or tls"))
+    return wrong

@@ -1,0 +1,83 @@
+"""One attempt by push: to every token still to send, each with a result of its own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from app.core.errors import DatabaseUnavailable
+from app.messages.base import Channel, Kind
+from app.messages.render import render_push
+from app.notifications import devices
+from app.notifications.channels.outcomes import (
+    hand_over,
+    next_wait,
+    not_accepted,
+    reason,
+    retriable,
+    seconds_left,
+    success,
+)
+from app.notifications.outcome import Failed, Postponed, Recordable, Sent
+from app.notifications.store import Claim
+from app.providers import registry
+from app.providers.base import Push, PushResult, Receipt
+from app.providers.errors import InvalidRecipient, OutcomeUnknown, ProviderError, Rejected
+
+
+def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
+    rendered = render_push(kind, payload)
+    message = Push(
+        reference=str(held.id),
+        title=rendered.title,
+        body=rendered.body,
+        data=rendered.data,
+        tag=rendered.tag,
+        ttl=seconds_left(held),
+    )
+    tokens = held.pending_tokens or []
+    try:
+        provider = registry.push()
+        results = hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_of_all)
+    except ProviderError as error:
+        outcome = not_accepted(held, kind, error)
+        return replace(outcome, failed_count=len(tokens)) if isinstance(outcome, Failed) else outcome
+    pairs = list(zip(tokens, results, strict=True))
+    with suppress(DatabaseUnavailable):  # then the next push finds them dead again
+        devices.forget([token for token, result in pairs if isinstance(result, InvalidRecipient)])
+    return _tally(held, kind, payload, pairs)
+
+
+def _error_of_all(results: list[PushResult]) -> ProviderError | None:
+    """What kept FCM from taking any of them; None if it took one, or if only the devices are to blame."""
+    if any(isinstance(result, Receipt) for result in results):
+        return None
+    errors = [r for r in results if isinstance(r, ProviderError)]
+    return next((e for e in errors if not isinstance(e, InvalidRecipient | Rejected)), None)
+
+
+def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushResult]]) -> Recordable:
+    """Sum up a push: tokens that can still be tried in time are postponed, the rest is counted."""
+    accepted = [r for _, r in results if isinstance(r, Receipt)]
+    errors = [(token, r) for token, r in results if isinstance(r, ProviderError)]
+    again = [(token, e) for token, e in errors if retriable(kind, e)]
+    failed = len(errors) - len(again)
+    if again:
+        worst = max((e for _, e in again), key=lambda e: e.retry_after or 0.0)
+        wait = next_wait(held, worst)
+    if again and wait < seconds_left(held):
+        return Postponed(
+            wait=wait,
+            reason=reason(worst),
+            unknown=any(isinstance(e, OutcomeUnknown) for _, e in again),
+            pending_tokens=tuple(token for token, _ in again),
+            sent_count=len(accepted),
+            failed_count=failed,
+        )
+    total_sent, total_failed = held.sent_count + len(accepted), held.failed_count + len(errors)
+    if total_sent == 0:
+        return Failed(reason(errors[0][1]), failed_count=len(errors))
+    result = success(kind, payload, sent_count=total_sent, failed_count=total_failed)
+    provider_id = accepted[0].provider_id if accepted else None
+    return Sent(result, provider_id, sent_count=len(accepted), failed_count=len(errors))
