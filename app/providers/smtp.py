@@ -1,14 +1,11 @@
-"""E-mail by SMTP: a pool of kept sessions, and what a server's refusal means to us."""
+"""E-mail by SMTP: one message at a time for each thread, and what a server's refusal means to us."""
 
 from __future__ import annotations
 
 import os
 import re
 import ssl
-import threading
 import time
-from collections import deque
-from contextlib import suppress
 from typing import get_args
 
 import certifi
@@ -16,7 +13,9 @@ import certifi
 from app.providers.base import Email, Receipt
 from app.providers.errors import InvalidRecipient, Misconfigured, ProviderError, Rejected, Transient
 from app.providers.mime import build, parse_sender, recipient
-from app.providers.smtp_session import Refused, Security, Server, SmtpSession, StaleSession
+from app.providers.smtp_login import Refused, Security, Server
+from app.providers.smtp_pool import Limits, Pool
+from app.providers.smtp_session import StaleSession
 from app.providers.smtp_wire import Reply
 
 #: Refused with 5yz, these stop the channel: they come before any message has its say.
@@ -27,14 +26,6 @@ _ACCESS_CODES = {530, 534, 535, 538}
 _SENDER_CODES = {"5.1.7", "5.1.8"}
 #: How servers name what they queued: "queued as 4CkF5q" (Postfix), "id=1rQ2-0001" (Exim).
 _QUEUE_ID = re.compile(r"(?:\bqueued as |\bid=)([\w.-]+)", re.IGNORECASE)
-
-
-class _Pool:
-    """The sessions of one process: `slots` bounds those in use, `idle` holds the others, last used last."""
-
-    def __init__(self, limit: int) -> None:
-        self.slots = threading.BoundedSemaphore(limit)
-        self.idle: deque[SmtpSession] = deque()  # append and pop are atomic
 
 
 class SmtpProvider:
@@ -60,6 +51,8 @@ class SmtpProvider:
     ) -> None:
         """Times in seconds: one connection attempt, one read or write, one whole send, a session's life.
 
+        At most `max_sessions`; a new one is opened only when those open can take no further message just now.
+
         `sender` as in "Pafar <no-reply@pafar.example>"; `ca_file` (PEM) is trusted besides the public CAs.
         Opens no connection. Raises Misconfigured, which names the bad parameter.
         """
@@ -82,83 +75,52 @@ class SmtpProvider:
             timeout=timeout,
         )
         self._deadline = deadline
-        self._max_sessions = max_sessions
-        self._max_messages = max_messages
-        self._max_age = max_age
-        self._max_idle = max_idle
-        self._pools: dict[int, _Pool] = {}
+        self._limits = Limits(sessions=max_sessions, messages=max_messages, age=max_age, idle=max_idle)
+        self._pools: dict[int, Pool] = {}
 
     def send(self, message: Email) -> Receipt:
         """Hand over one e-mail. Raises ProviderError; `provider_id` is the server's queue id, or the Message-ID.
 
-        Transient: not connected, timed out or lost before the final dot, 4yz. OutcomeUnknown: lost after it.
-        Misconfigured: login, encryption, certificate. InvalidRecipient: 5.1.z at RCPT. Rejected: other 5yz.
+        Transient: not connected, timed out or lost before the end of the message, 4yz. OutcomeUnknown: lost after
+        it. Misconfigured: login, encryption, certificate. InvalidRecipient: 5.1.z at RCPT. Rejected: other 5yz.
         """
         deadline = time.monotonic() + self._deadline
         to = recipient(message.to)
         content = build(message, self._sender)
-        pool = self._own_pool()
-        if not pool.slots.acquire(timeout=self._deadline):
-            raise Transient(f"all {self._max_sessions} SMTP sessions stayed busy for {self._deadline:g} s")
         try:
-            reply = self._deliver(pool, to, content, deadline)
+            reply = self._deliver(to, content, deadline)
         except Refused as refusal:
             raise _meaning(refusal) from None
         except OSError as error:
             raise Transient(f"SMTP server {self._server.host}:{self._server.port}: {error}") from None
-        finally:
-            pool.slots.release()
         return Receipt(_queue_id(reply, to) or f"<{message.reference}@{self._server.ehlo_name}>")
 
     def close(self) -> None:
         """End the kept connections."""
-        idle = self._own_pool().idle
-        with suppress(IndexError):
-            while True:
-                idle.pop().close()
+        self._own_pool().close()
 
-    def _deliver(self, pool: _Pool, to: str, content: bytes, deadline: float) -> Reply:
-        session = self._idle_session(pool) or SmtpSession(self._server, deadline)
+    def _deliver(self, to: str, content: bytes, deadline: float) -> Reply:
+        pool = self._own_pool()
         try:
-            return session.send(self._mail_from, to, content, deadline)
+            with pool.session(deadline) as session:
+                return session.send(self._mail_from, to, content, deadline)
         except StaleSession:
-            session.close()
-            session = SmtpSession(self._server, deadline)
-            return session.send(self._mail_from, to, content, deadline)
-        finally:
-            if self._is_usable(session):
-                pool.idle.append(session)
-            else:
-                session.close()
+            pass
+        try:
+            with pool.session(deadline) as session:
+                return session.send(self._mail_from, to, content, deadline)
+        except StaleSession:
+            raise ConnectionError("two sessions in turn ended before they took the message") from None
 
-    def _idle_session(self, pool: _Pool) -> SmtpSession | None:
-        with suppress(IndexError):
-            while True:
-                session = pool.idle.pop()
-                if self._is_usable(session):
-                    return session
-                session.close()
-        return None
-
-    def _is_usable(self, session: SmtpSession) -> bool:
-        now = time.monotonic()
-        return (
-            session.healthy
-            and session.messages < self._max_messages
-            and now - session.opened < self._max_age
-            and now - session.used < self._max_idle
-        )
-
-    def _own_pool(self) -> _Pool:
+    def _own_pool(self) -> Pool:
         """This process's pool. After a fork a new one, with new locks: the old may be held by lost threads."""
         process = os.getpid()
         pool = self._pools.get(process)
         if pool is None:
-            pool = self._pools.setdefault(process, _Pool(self._max_sessions))
+            pool = self._pools.setdefault(process, Pool(self._server, self._limits))
             for other in set(self._pools) - {process}:
-                inherited = self._pools.pop(other, None)
-                for session in inherited.idle if inherited else ():
-                    session.abandon()
+                if inherited := self._pools.pop(other, None):
+                    inherited.abandon()
         return pool
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-from app.providers.base import Email
+from app.providers.base import Email, Receipt
+from app.providers.errors import ProviderError
 from app.providers.smtp import SmtpProvider
-from app.providers.smtp_session import Server, SmtpSession
+from app.providers.smtp_login import Server
+from app.providers.smtp_session import SmtpSession
 from sandbox.standins.ledger import Ledger
 from sandbox.standins.smtp import SmtpStandIn
 from sandbox.standins.tls import Authority
@@ -23,6 +27,25 @@ def email(number: int = 1, **changes: Any) -> Email:
     """A small message whose reference ends in `number`."""
     fields = {"to": ADDRESS, "subject": "Your seat", "text": "Seat 4A", "html": "<p>Seat 4A</p>", **changes}
     return Email(reference=f"0192e4c0-{number:04}", **fields)
+
+
+#: What servers offer, and so the ways in which a message can go.
+CHUNKED = ("PIPELINING", "CHUNKING", "8BITMIME")
+PIPELINED = ("PIPELINING", "8BITMIME")
+ONE_BY_ONE = ()
+
+
+def at_once(provider: SmtpProvider, messages: Sequence[Email]) -> list[Receipt | ProviderError]:
+    """What came of each, sent by a thread each."""
+
+    def outcome(message: Email) -> Receipt | ProviderError:
+        try:
+            return provider.send(message)
+        except ProviderError as error:
+            return error
+
+    with ThreadPoolExecutor(len(messages)) as threads:
+        return list(threads.map(outcome, messages))
 
 
 def plain_session(port: int, *, user: str | None = None, timeout: float = 30.0) -> SmtpSession:
@@ -68,6 +91,10 @@ class SmtpBench(ExitStack):
         provider = SmtpProvider(port=port, **settings)
         self.callback(provider.close)
         return provider
+
+    def arrived(self) -> list[tuple[str, list[str]]]:
+        """Message-ID and recipients of each message that arrived."""
+        return [(entry["message_id"], entry["to"]) for entry in self.ledger.entries("email")]
 
     def sessions(self) -> list[int]:
         """For each message that arrived, the number of the connection it came by."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from app.providers.base import Attachment, Receipt
 from app.providers.errors import InvalidRecipient, Rejected, Transient
-from sandbox.standins.smtp import Behaviour
-from tests.providers.smtp_bench import ADDRESS, SmtpBench, email
+from app.providers.smtp import SmtpProvider
+from sandbox.standins.smtp import Behaviour, SmtpStandIn
+from tests.providers.smtp_bench import ADDRESS, CHUNKED, ONE_BY_ONE, PIPELINED, SmtpBench, email
+from tests.providers.suites import EmailSuite
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls", "none"])
@@ -99,6 +102,23 @@ def test_many_threads_share_a_few_sessions(smtp: SmtpBench) -> None:
     assert standin.connection_count <= 3
 
 
+@pytest.mark.parametrize(
+    "extensions", [CHUNKED, PIPELINED, ONE_BY_ONE], ids=["chunked", "pipelined", "one by one"]
+)
+class TestSmtp(EmailSuite):
+    @pytest.fixture
+    def standin(self, smtp: SmtpBench, extensions: tuple[str, ...]) -> SmtpStandIn:
+        return smtp.serve(extensions=extensions)
+
+    @pytest.fixture
+    def provider(self, smtp: SmtpBench, standin: SmtpStandIn) -> SmtpProvider:
+        return smtp.connect(standin.port)
+
+    @pytest.fixture
+    def rate_limit(self, standin: SmtpStandIn) -> Callable[[float], None]:
+        return lambda _: standin.script.append(Behaviour(at="RCPT", reply="450 4.7.1 too many of yours"))
+
+
 def test_waiting_for_a_free_session_ends_at_the_deadline(smtp: SmtpBench) -> None:
     provider = smtp.connect(smtp.serve().port, max_sessions=0, deadline=0.1)
     with pytest.raises(Transient, match="busy"):
@@ -138,8 +158,13 @@ def test_the_provider_id_is_what_the_server_calls_the_message(
     assert smtp.connect(standin.port).send(email(1)) == Receipt(provider_id)
 
 
-def test_what_the_server_can_not_take_is_refused_before_it_is_sent(smtp: SmtpBench) -> None:
-    provider = smtp.connect(smtp.serve(max_size=2000, extensions=()).port)
+@pytest.mark.parametrize(
+    "extensions", [CHUNKED, PIPELINED, ONE_BY_ONE], ids=["chunked", "pipelined", "one by one"]
+)
+def test_what_the_server_can_not_take_is_refused_before_it_is_sent(
+    smtp: SmtpBench, extensions: tuple[str, ...]
+) -> None:
+    provider = smtp.connect(smtp.serve(max_size=2000, extensions=extensions).port)
     with pytest.raises(Rejected, match="octets"):
         provider.send(email(1, text="x" * 2000))
     with pytest.raises(InvalidRecipient, match="SMTPUTF8"):
@@ -153,3 +178,10 @@ def test_a_local_part_in_another_script_goes_by_smtputf8(smtp: SmtpBench) -> Non
     smtp.connect(smtp.serve().port).send(email(to="ayşe@mail.example"))
     (entry,) = smtp.ledger.entries()
     assert (entry["to"], entry["headers"]["To"]) == (["ayşe@mail.example"], "ayşe@mail.example")
+
+
+def test_a_server_that_wants_no_login_and_names_no_size_is_served(smtp: SmtpBench) -> None:
+    standin = smtp.serve(mechanisms=(), max_size=None, extensions=ONE_BY_ONE)
+    smtp.connect(standin.port, user=None, password=None).send(email(text="x" * 100_000))
+    (entry,) = smtp.ledger.entries()
+    assert (entry["text"], entry["user"]) == ("x" * 100_000, None)

@@ -18,10 +18,12 @@ from app.providers.errors import (
 )
 from sandbox.standins.smtp import Behaviour
 from sandbox.standins.tls import Authority
-from tests.providers.smtp_bench import ADDRESS, SmtpBench, email
+from tests.providers.smtp_bench import ADDRESS, CHUNKED, ONE_BY_ONE, PIPELINED, SmtpBench, at_once, email
 
 
-@pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelined", "one by one"])
+@pytest.mark.parametrize(
+    "extensions", [CHUNKED, PIPELINED, ONE_BY_ONE], ids=["chunked", "pipelined", "one by one"]
+)
 @pytest.mark.parametrize(
     ("at", "reply", "meaning"),
     [
@@ -64,29 +66,43 @@ def test_a_refusal_has_its_meaning_and_the_next_message_goes(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "meaning", "arrived"),
+    ("extensions", "behaviour", "meaning", "arrived"),
     [
-        (Behaviour(at="MAIL", close=True), Transient, 0),
-        (Behaviour(at="DATA", close=True), Transient, 0),
-        (Behaviour(at="DATA", delay=60), Transient, 0),
-        (Behaviour(at="message", close=True), OutcomeUnknown, 0),
-        (Behaviour(at="message", accept=True, close=True), OutcomeUnknown, 1),
-        (Behaviour(at="message", accept=True, delay=60), OutcomeUnknown, 1),
+        (PIPELINED, Behaviour(at="MAIL", close=True), Transient, 0),
+        (PIPELINED, Behaviour(at="DATA", close=True), Transient, 0),
+        (PIPELINED, Behaviour(at="DATA", delay=60), Transient, 0),
+        (PIPELINED, Behaviour(at="message", close=True), OutcomeUnknown, 0),
+        (PIPELINED, Behaviour(at="message", accept=True, close=True), OutcomeUnknown, 1),
+        (PIPELINED, Behaviour(at="message", accept=True, delay=60), OutcomeUnknown, 1),
+        # A chunk leaves with its commands, so nobody knows how far the server read.
+        (CHUNKED, Behaviour(at="MAIL", close=True), OutcomeUnknown, 0),
+        (CHUNKED, Behaviour(at="message", close=True), OutcomeUnknown, 0),
+        (CHUNKED, Behaviour(at="message", accept=True, close=True), OutcomeUnknown, 1),
+        (CHUNKED, Behaviour(at="message", accept=True, delay=60), OutcomeUnknown, 1),
     ],
 )
-def test_a_lost_connection_is_unknown_only_after_the_final_dot(
+def test_a_lost_connection_is_unknown_once_the_whole_message_has_left(
     smtp: SmtpBench,
+    extensions: tuple[str, ...],
     behaviour: Behaviour,
     meaning: type[ProviderError],
     arrived: int,
 ) -> None:
-    standin = smtp.serve()
+    standin = smtp.serve(extensions=extensions)
     standin.script.append(behaviour)
     provider = smtp.connect(standin.port, timeout=2.0)
     with pytest.raises(ProviderError) as caught:
         provider.send(email(1))
     assert type(caught.value) is meaning
     assert len(smtp.ledger.entries()) == arrived
+
+
+def test_a_refused_login_is_tried_by_one_of_those_who_wait_for_it(smtp: SmtpBench) -> None:
+    standin = smtp.serve()
+    standin.script.append(Behaviour(at="AUTH", delay=2.0, reply="535 5.7.8 wrong password"))
+    outcomes = at_once(smtp.connect(standin.port), [email(number) for number in range(16)])
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Misconfigured", *["Transient"] * 15]
+    assert standin.connection_count == 1
 
 
 def test_a_certificate_by_an_unknown_authority_is_refused(smtp: SmtpBench) -> None:

@@ -101,12 +101,48 @@ def test_commands_go_one_by_one_where_it_is_not() -> None:
     ]
 
 
-def test_no_message_follows_a_354_after_a_refused_recipient() -> None:
+def test_a_354_after_a_refused_recipient_gets_the_dot_alone() -> None:
     heard: list[bytes] = []
-    talk = dialogue(heard, b"250-odd\r\n250 PIPELINING\r\n", b"250 a\r\n550 5.1.1 b\r\n354 c\r\n")
-    with provider_for(talk) as provider, pytest.raises(InvalidRecipient):
-        provider.send(email())
-    assert len(heard) == 2
+    talk = dialogue(
+        heard,
+        b"250-odd\r\n250 PIPELINING\r\n",
+        b"250 a\r\n550 5.1.1 b\r\n354 c\r\n",
+        b"554 5.5.1 no valid recipients\r\n",
+        b"250 d\r\n250 e\r\n250 f\r\n354 g\r\n",
+        b"250 queued as 7\r\n",
+    )
+    with provider_for(talk) as provider:
+        with pytest.raises(InvalidRecipient):
+            provider.send(email())
+        assert provider.send(email()).provider_id == "7"
+    assert heard[2] == b".\r\n"
+    assert heard[3].startswith(b"RSET\r\nMAIL FROM:")
+
+
+def test_a_whole_message_leaves_in_one_write_where_chunking_is_announced_too() -> None:
+    heard: list[bytes] = []
+    refused = b"250 a\r\n550 5.1.1 b\r\n503 5.5.1 c\r\n"
+    accepted = b"250 d\r\n250 e\r\n250 f\r\n250 queued as 7\r\n"
+    talk = dialogue(heard, b"250-odd\r\n250-CHUNKING\r\n250 PIPELINING\r\n", refused, accepted)
+    with provider_for(talk) as provider:
+        with pytest.raises(InvalidRecipient):
+            provider.send(email(text="a\n.\nb"))
+        assert provider.send(email(text="a\n.\nb")).provider_id == "7"
+    envelope = b"MAIL FROM:<no-reply@pafar.example>\r\nRCPT TO:<passenger@mail.example>\r\nBDAT "
+    for group, beginning in ((heard[1], envelope), (heard[2], b"RSET\r\n" + envelope)):
+        assert group.startswith(beginning)
+        size, _, content = group.removeprefix(beginning).partition(b" LAST\r\n")
+        assert int(size) == len(content)
+        assert b"Message-ID" in content
+    assert heard[3] == b"QUIT\r\n"
+
+
+def test_chunking_alone_is_not_used() -> None:
+    heard: list[bytes] = []
+    answers = (b"250 a\r\n", b"250 b\r\n", b"354 c\r\n", b"250 queued as 7\r\n")
+    with provider_for(dialogue(heard, b"250-odd\r\n250 CHUNKING\r\n", *answers)) as provider:
+        assert provider.send(email()).provider_id == "7"
+    assert heard[3] == b"DATA\r\n"
 
 
 @pytest.mark.parametrize(
