@@ -1,15 +1,18 @@
 """Supersession: of several messages about the same thing to one person, only the newest is worth sending.
 
-Each message of a subject takes a revision when it is accepted, and its turn when it is sent: two workers never
-send two messages of one subject at once, so an older one can't arrive after a newer one.
+Each message of a subject takes a revision when its acceptance commits, and its turn when it is sent: two workers
+never send two messages of one subject at once, so an older one can't arrive after a newer one.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
+from operator import itemgetter
+from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RootTransaction, event, text
 
 
 class Turn(Enum):
@@ -20,17 +23,36 @@ class Turn(Enum):
     SUPERSEDED = auto()  #: a newer one was accepted
 
 
+#: What each open transaction has accepted; one that rolls back takes its entry along.
+_accepted: WeakKeyDictionary[RootTransaction, list[dict[str, Any]]] = WeakKeyDictionary()
+
+# A message whose savepoint was rolled back is no row, and supersedes nothing.
+_ENTER = text("""
+    WITH newest AS (
+        INSERT INTO subjects (subject, revision) SELECT :subject, 1 FROM notifications WHERE id = :id
+        ON CONFLICT (subject) DO UPDATE SET revision = subjects.revision + 1 RETURNING revision)
+    UPDATE notifications SET revision = newest.revision FROM newest WHERE id = :id
+""")
+
+
 def enter(connection: Connection, subject: str, message_id: UUID) -> None:
-    """Give a message just written the next revision; those before it are superseded once this commits."""
-    connection.execute(
-        text(
-            "WITH newest AS ("
-            " INSERT INTO subjects (subject, revision) VALUES (:subject, 1)"
-            " ON CONFLICT (subject) DO UPDATE SET revision = subjects.revision + 1 RETURNING revision)"
-            " UPDATE notifications SET revision = newest.revision FROM newest WHERE id = :id"
-        ),
-        {"subject": subject, "id": message_id},
-    )
+    """Give a message just written the next revision when the transaction commits: those before it are superseded.
+
+    Not sooner: whoever raises a subject's revision locks the subject, and the workers that send its messages
+    would wait for all that the caller's transaction has still to do.
+    """
+    transaction = connection.get_transaction() or connection.begin()
+    if transaction not in _accepted:
+        _accepted[transaction] = []
+        event.listen(connection, "commit", _enter_all)
+    _accepted[transaction].append({"subject": subject, "id": message_id})
+
+
+def _enter_all(connection: Connection) -> None:
+    """Just before the COMMIT; in one order for all, so that no two transactions wait for each other."""
+    transaction = connection.get_transaction()
+    if transaction is not None and (accepted := _accepted.pop(transaction, None)):
+        connection.execute(_ENTER, sorted(accepted, key=itemgetter("subject")))
 
 
 def take_turn(connection: Connection, subject: str, *, revision: int, message_id: UUID, lease: float) -> Turn:

@@ -13,7 +13,7 @@ from uuid import UUID
 import pytest
 import uuid_utils.compat
 
-from app.core.database import transaction
+from app.core.database import session, transaction
 from app.messages.kinds import KINDS
 from app.notifications import circuit, store, subjects, submit
 from app.notifications.deliver import TURN_WAIT, deliver
@@ -118,6 +118,52 @@ def test_what_was_rolled_back_supersedes_nothing(gateway: MemorySms) -> None:
         submit.accept(connection, DELAY, data.delay(90))
         raise RuntimeError("the trip is on time after all")
     assert isinstance(deliver(older), Sent)
+
+
+def test_what_was_rolled_back_to_a_savepoint_supersedes_nothing(gateway: MemorySms) -> None:
+    older = accepted(45)
+    with session() as s, suppress(RuntimeError), s.begin_nested():
+        submit.accept_in(s, DELAY, data.delay(90))
+        raise RuntimeError("the trip is on time after all")
+    assert isinstance(deliver(older), Sent)
+
+
+def test_an_open_transaction_that_has_accepted_a_newer_one_holds_up_nobody(
+    gated: HangingSms, worker: ThreadPoolExecutor
+) -> None:
+    older = accepted(45)
+    with session() as s:
+        newer = submit.accept_in(s, DELAY, data.delay(90))
+        sending = worker.submit(deliver, older)
+        gated.wait_for(1).set()  # it was claimed
+        assert isinstance(sending.result(SOON), Sent)  # and recorded
+    assert [message["revision"] for message in rows()] == [1, 2]
+    sending = worker.submit(deliver, newer)
+    gated.wait_for(2).set()
+    assert isinstance(sending.result(SOON), Sent)
+
+
+def test_of_two_in_one_transaction_the_later_is_the_newer(gateway: MemorySms) -> None:
+    with transaction() as connection:
+        older, newer = (submit.accept(connection, DELAY, data.delay(minutes)).id for minutes in (45, 90))
+    assert isinstance(deliver(older), Skipped)
+    assert isinstance(deliver(newer), Sent)
+
+
+def test_transactions_that_meet_in_several_subjects_do_not_wait_for_each_other(worker: ThreadPoolExecutor) -> None:
+    start = Barrier(2)
+
+    def accept(references: list[str]) -> None:
+        for _ in range(20):
+            with transaction() as connection:
+                for reference in references:
+                    submit.accept(connection, DELAY, data.delay(booking_reference=reference))
+                start.wait(SOON)
+
+    telling = [worker.submit(accept, references) for references in (["PFA", "PFB"], ["PFB", "PFA"])]
+    for task in telling:
+        task.result(SOON)
+    assert sorted(message["revision"] for message in rows()) == sorted([*range(1, 41)] * 2)
 
 
 @pytest.mark.parametrize(
