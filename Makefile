@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run test faults check format lock clean help
+.PHONY: run test approve pictures faults bench-cleanup check format lock clean help
 
 help: ## This list.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking and ends.
 	@exec $(BIN)/python -m sandbox $(ARGS)
@@ -16,8 +16,17 @@ run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking 
 test: $(READY) ## All tests, on real servers; ARGS are pytest's.
 	$(BIN)/python -m pytest $(ARGS)
 
+approve: $(READY) ## Take what each kind of message says now for right; look at the diff of tests/approved.
+	$(BIN)/python -m pytest -q tests/unit/test_approved.py --approve
+
+pictures: $(READY) ## Take docs/pictures of what passengers see, anew; needs Chromium.
+	@exec $(BIN)/python -m sandbox.pictures
+
 faults: $(READY) ## Break each part of the platform and count what passengers got; ARGS=--list names the faults.
 	@exec $(BIN)/python -m tests.faults $(ARGS)
+
+bench-cleanup: $(READY) ## What deleting old positions costs, of ten million; ARGS=--small takes a minute.
+	$(BIN)/python -m bench.cleanup $(ARGS)
 
 check: $(READY) ## Lint, format, types, and who imports whom.
 	$(BIN)/ruff check .

@@ -18,6 +18,10 @@ from tests.house import House
 _house: House
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--approve", action="store_true", help="write what messages say to tests/approved")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     global _house  # noqa: PLW0603 - one house for each run
     _house = House()

@@ -70,6 +70,8 @@ class House:
             "FCM_BASE_URL": self.fcm.url,
             "HTTP_CA_FILE": str(self.authority.ca_file),
             "PAYLOAD_KEYS": PAYLOAD_KEY,
+            "OTP_LIMIT_PER_10_MINUTES": "0",  # all codes go to Ada
+            "OTP_LIMIT_PER_DAY": "0",
             "DEFAULT_CURRENCY": "NGN",
             "DEFAULT_TIMEZONE": "Africa/Lagos",
         }
@@ -78,8 +80,8 @@ class House:
         """Forget every message, booking and captured message, and what the stand-ins were told to do."""
         with psycopg.connect(self.environment["DATABASE_URL"], autocommit=True) as connection:
             connection.execute(
-                "TRUNCATE notifications, outbox, idempotency_keys, subjects, users, terminals, buses"
-                " RESTART IDENTITY CASCADE"
+                "TRUNCATE notifications, outbox, idempotency_keys, subjects, campaigns, otp_sends, cleanup_runs,"
+                " trip_locations, users, terminals, buses RESTART IDENTITY CASCADE"
             )
         self.valkey_client(1).flushall()
         self.ledger.clear()
@@ -102,6 +104,14 @@ class House:
         """A real worker, started by the documented command, ready when the block begins."""
         command = ["celery", "-A", "app.core.celery_app", "worker", "--loglevel=info", *options]
         with self._command(command, environment, ready=" ready.") as process:
+            yield process
+
+    @contextmanager
+    def beat(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A real beat, started by the documented command."""
+        with self._command(
+            ["celery", "-A", "app.core.celery_app", "beat", "--loglevel=info"], {}, ready="beat: Starting"
+        ) as process:
             yield process
 
     @contextmanager

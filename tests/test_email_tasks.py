@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
+import icalendar
 import pytest
+from pydantic import ValidationError
 
+from app.core.config import Settings, get_settings
 from app.tasks.base import DeliveryFailed
 from app.tasks.email_tasks import send_booking_cancellation_email, send_booking_confirmation_email
 from sandbox.standins.smtp import Behaviour
 from tests import data
 from tests.house import House
+from tests.pdf import code, words
 from tests.rows import row
 from tests.tasks import SOON, refusal
 
@@ -23,6 +28,18 @@ def cancellation(**changes: Any) -> dict[str, Any]:
     return data.email(refund_amount="30000.00", refund_reference="RF-20417") | {
         "booking_data": data.booking_data(refund_amount="30000.00", refund_reference="RF-20417") | changes
     }
+
+
+def files(email: dict[str, Any]) -> dict[str, bytes]:
+    """The attachments of a received e-mail by name."""
+    return {file["filename"]: base64.b64decode(file["content_base64"]) for file in email["attachments"]}
+
+
+def trip(attached: dict[str, bytes]) -> tuple[str, Any]:
+    """The method and the entry of the attached calendar."""
+    calendar: Any = icalendar.Calendar.from_ical(attached["trip-PF7K2QXM.ics"])
+    [event] = calendar.walk("VEVENT")
+    return str(calendar["method"]), event
 
 
 def received(house: House) -> dict[str, Any]:
@@ -133,3 +150,47 @@ def test_a_refused_address_is_a_failure_that_shows_no_address(house: House) -> N
     assert result.state == "FAILURE"
     assert "ada@" not in str(caught.value)
     assert house.ledger.entries() == []
+
+
+def test_a_confirmation_brings_ticket_and_calendar_entry(house: House) -> None:
+    send_booking_confirmation_email.delay(**data.email()).get(timeout=SOON)
+    attached = files(received(house))
+    assert set(attached) == {"ticket-PF7K2QXM.pdf", "trip-PF7K2QXM.ics"}
+    assert "Ada Obi" in words(attached["ticket-PF7K2QXM.pdf"])
+    assert code(attached["ticket-PF7K2QXM.pdf"]) == "PF7K2QXM"
+    method, event = trip(attached)
+    assert (method, event.decoded("dtstart")) == ("PUBLISH", data.DEPARTURE)
+
+
+def test_a_calendar_takes_a_cancelled_trip_out_again(house: House) -> None:
+    send_booking_confirmation_email.delay(**data.email()).get(timeout=SOON)
+    send_booking_cancellation_email.delay(**cancellation()).get(timeout=SOON)
+    before, after = map(files, house.ledger.entries("email"))
+    (put, old), (taken, new) = trip(before), trip(after)
+    assert (put, taken) == ("PUBLISH", "CANCEL")
+    assert (new["uid"], new["organizer"]) == (old["uid"], "mailto:tickets@pafar.test")
+    assert new["sequence"] > old["sequence"]
+
+
+def test_the_headers_name_the_operator(house: House) -> None:
+    result = send_booking_confirmation_email.delay(**data.email())
+    result.get(timeout=SOON)
+    headers = received(house)["headers"]
+    assert headers["From"] == "Pafar <tickets@pafar.test>"
+    assert headers["Message-ID"] == f"<{result.id}@pafar.test>"
+    assert headers["Auto-Submitted"] == "auto-generated"
+    assert not any(name.startswith("X-") for name in headers)
+
+
+def test_answers_go_where_the_operator_wants_them(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_REPLY_TO", "Pafar <help@pafar.test>")
+    get_settings.cache_clear()
+    send_booking_confirmation_email(**data.email())
+    get_settings.cache_clear()
+    assert received(house)["headers"]["Reply-To"] == "Pafar <help@pafar.test>"
+
+
+@pytest.mark.parametrize("value", ["help", "Pafar <help@pafar.test", "a@b.test\r\nBcc: c@d.test", "a@b, c@d.test"])
+def test_an_address_for_answers_that_is_none_is_named_at_the_start(value: str) -> None:
+    with pytest.raises(ValidationError, match="smtp_reply_to"):
+        Settings(smtp_reply_to=value)

@@ -113,6 +113,7 @@ def test_an_older_status_never_comes_after_a_newer_one(house: House) -> None:
     assert newer.get(timeout=SOON)["sent_count"] == 1
     assert older.get(timeout=SOON)["skipped"] == "superseded"
     assert received(house)["title"] == "❌ Trip cancelled"
+    assert [(row(result.id) or {})["priority"] for result in (older, newer)] == [3, 0]  # it went first
 
 
 def test_each_phone_gets_its_own_status(house: House) -> None:
@@ -163,8 +164,7 @@ def test_an_offer_comes_last_and_as_it_was_worded(house: House) -> None:
     more = {"title": "Eid offer", "promotion_id": 31, "discount_code": "EID10", "valid_until": until}
     sent = send_promotional_push.delay(**promotion(**more))
     assert sent.get(timeout=SOON)["promotion_id"] == "31"
-    push = received(house)
-    assert push["title"] == "Eid offer"
+    assert (push := received(house))["title"] == "Eid offer"
     assert push["body"].startswith("10 % off all trips to Abuja.\nCode: EID10\nValid until ")
     assert push["body"].endswith(" 12:00 WAT")
     assert push["data"]["discount_code"] == "EID10"

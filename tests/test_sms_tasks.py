@@ -50,12 +50,13 @@ def received(house: House) -> dict[str, Any]:
         (
             send_booking_confirmation_sms,
             data.sms(),
-            r"booking PF7K2QXM confirmed\. Lagos-Abuja, .* 10:00 WAT, seats 12, 13\. Paid NGN 30,000\.",
+            r"^Pafar: Hello Ada Obi, booking PF7K2QXM confirmed\. Lagos to Abuja, .* 10:00 WAT, seats 12, 13\."
+            r" Paid NGN 30,000\.",
         ),
         (
             send_trip_departure_sms,
             trip(),
-            r"your bus Lagos-Abuja leaves .* 10:00 WAT, seats 12, 13\. Booking PF7K2QXM\.",
+            r"your bus Lagos to Abuja leaves .* 10:00 WAT, seats 12, 13\. Booking PF7K2QXM\.",
         ),
         (send_trip_departure_sms, trip(seats=["7"]), r", seat 7\."),
         (
@@ -113,9 +114,12 @@ def test_the_gateway_is_told_how_long_an_arrival_is_of_use(house: House) -> None
 
 
 def test_long_names_still_fit_one_segment(house: House) -> None:
-    long = {"origin": "Port Harcourt", "destination": "Ouagadougou", "seats": ["12A", "12B", "13A", "13B"]}
-    send_trip_departure_sms.delay(**trip(**long)).get(timeout=SOON)
-    assert "seats 12A, 12B, 13A, 13B" in received(house)["message"]
+    names = {"origin": "Bobo-Dioulasso Gare Routière", "destination": "Ouagadougou Gare Routière Centrale"}
+    long = {**names, "seats": ["12A", "12B", "13A", "13B"], "total_amount": "1250000.50"}
+    send_booking_confirmation_sms.delay(**data.sms(**long)).get(timeout=SOON)
+    told = received(house)["message"]
+    for fact in ("PF7K2QXM", *names.values(), "10:00 WAT", "seats 12A,12B,13A,13B", "paid NGN 1,250,000.50"):
+        assert fact in told
 
 
 BOOKED = ("booking_reference", "origin", "destination", "departure_time", "seats")
@@ -142,6 +146,11 @@ def test_an_eta_is_whole_minutes(eta: Any) -> None:
     assert refusal(send_trip_arrival_sms, trip(eta_minutes=eta)) == {"trip_data.eta_minutes"}
 
 
+@pytest.mark.parametrize("number", ["0803 123 4567", "+44 900 123 4567", "+44 20 7946 0018", "+234 803"])
+def test_a_number_that_takes_no_texts_is_refused_before_any_call(number: str) -> None:
+    assert refusal(send_trip_departure_sms, trip() | {"phone_number": number}) == {"phone_number"}
+
+
 def test_a_code_that_is_none_is_refused_and_not_shown() -> None:
     bad = {"phone_number": "me", "otp_code": "12e4", "purpose": "marketing"}
     assert refusal(send_otp_sms, bad) == {"phone_number", "otp_code", "purpose"}
@@ -158,3 +167,17 @@ def test_a_number_that_the_gateway_refuses_is_a_failure_that_shows_no_number(hou
     assert result.state == "FAILURE"
     assert "803" not in str(caught.value)
     assert house.ledger.entries() == []
+
+
+def test_a_refusal_inside_a_good_answer_is_a_failure(house: House) -> None:
+    house.sms.script.append(answer(200, {"error": {"code": "blocked_sender"}}))
+    result = send_booking_confirmation_sms.delay(**data.sms())
+    with pytest.raises(DeliveryFailed, match="blocked_sender"):
+        result.get(timeout=SOON)
+    assert house.ledger.entries() == []
+
+
+def test_a_gateway_that_is_busy_gets_it_when_it_said(house: House) -> None:
+    house.sms.script.append(answer(429, {"error": "too_many_requests"}, headers={"Retry-After": "1"}))
+    sent = send_otp_sms.delay(**data.otp()).get(timeout=SOON)
+    assert sent["sms_id"] == received(house)["id"]

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
 
+import structlog
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
@@ -16,6 +17,8 @@ from app.bookings.confirm import pay
 from app.bookings.seats import hold
 from app.core.database import session
 from app.models import BookingSeat, Route, Trip
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/api/v1", tags=["bookings"], dependencies=[Depends(require_key)])
 
@@ -35,13 +38,28 @@ class TripOnSale(BaseModel):
     total_seats: int
 
 
-class NewBooking(BaseModel):
-    """Seats on a trip for a passenger, paid at once."""
+class NewHold(BaseModel):
+    """Seats on a trip for a passenger."""
 
     trip_id: int
     user_id: int
     seats: list[str] = Field(min_length=1, max_length=20, examples=[["12", "13"]])
+
+
+class NewBooking(NewHold):
+    """Seats on a trip for a passenger, paid at once."""
+
     payment_method: str = Field(default="card", min_length=1, max_length=40)
+
+
+class Held(BaseModel):
+    """Seats that wait for their payment until `expires_at`."""
+
+    booking_reference: str
+    expires_at: datetime
+    seats: list[str]
+    total_amount: Decimal
+    currency: str
 
 
 class Booked(BaseModel):
@@ -83,13 +101,28 @@ def book(new: NewBooking) -> Booked:
     with session() as s:
         booking = hold(s, trip_id=new.trip_id, user_id=new.user_id, seats=new.seats)
         messages = pay(s, booking, method=new.payment_method)
-        return Booked(
+    log.info("accepted", message_ids=messages)
+    return Booked(
+        booking_reference=booking.reference,
+        status=booking.status,
+        seats=sorted(new.seats, key=int),
+        total_amount=booking.total_amount,
+        currency=booking.currency,
+        messages=messages,
+    )
+
+
+@router.post("/holds", status_code=HTTPStatus.CREATED)
+def hold_seats(new: NewHold) -> Held:
+    """Hold seats for ten minutes; a payment turns the hold into a booking."""
+    with session() as s:
+        booking = hold(s, trip_id=new.trip_id, user_id=new.user_id, seats=new.seats)
+        return Held(
             booking_reference=booking.reference,
-            status=booking.status,
+            expires_at=booking.expires_at,
             seats=sorted(new.seats, key=int),
             total_amount=booking.total_amount,
             currency=booking.currency,
-            messages=messages,
         )
 
 

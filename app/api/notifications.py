@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from pydantic import BaseModel, Field
 
@@ -14,6 +15,8 @@ from app.api.security import require_key
 from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import overview, submit
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"], dependencies=[Depends(require_key)])
 
@@ -51,7 +54,9 @@ def accept(new: NewNotification, idempotency_key: str | None = Header(default=No
             HTTPStatus.UNPROCESSABLE_ENTITY, f"kind: no such kind; one of {', '.join(sorted(KINDS))}"
         )
     key = f"api:{idempotency_key}" if idempotency_key else None
-    return get(submit.accept_now(kind, new.arguments, idempotency_key=key))
+    message_id = submit.accept_now(kind, new.arguments, idempotency_key=key)
+    log.info("accepted", message_ids=[str(message_id)])
+    return get(message_id)
 
 
 @router.get("/{message_id}")

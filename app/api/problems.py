@@ -10,7 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api.request_id import HEADER
 from app.bookings.seats import InvalidBooking, SeatsTaken
+from app.core import context
 from app.core.errors import DatabaseUnavailable
 from app.messages.base import InvalidPayload
 
@@ -55,4 +57,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", path=request.url.path, exc_info=error)
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong on our side; it has been logged.")
+        # This answer is made outside every middleware.
+        headers = {HEADER: request_id} if (request_id := context.request_id()) else None
+        detail = "Something went wrong on our side; it has been logged."
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)

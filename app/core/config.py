@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import lru_cache
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -11,17 +13,31 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.core.errors import SettingsError
 from app.core.setting_types import (
+    Addresses,
     AesKeys,
     BrokerUrl,
+    Count,
+    Countries,
     Country,
     Currency,
     DatabaseUrl,
+    Days,
+    FieldName,
+    FieldPath,
+    Hours,
     HttpUrl,
+    KeyHeader,
     LocaleName,
+    Mailbox,
+    Most,
+    OwnFolder,
+    Percent,
     Port,
     ReadableFile,
     RedisUrl,
     TimeZone,
+    WebhookSecret,
+    WebOtpDomain,
 )
 
 Problems = list[tuple[tuple[int | str, ...], str]]  #: (where, what is wrong) for each setting
@@ -32,6 +48,13 @@ class Environment(StrEnum):
 
     DEVELOPMENT = "development"  #: missing channels are only reported
     PRODUCTION = "production"  #: example values, open doors and missing essentials stop the start
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    CONSOLE = "console"  #: for people
+    JSON = "json"  #: an object a line, for programs
 
 
 class Settings(BaseSettings):
@@ -45,6 +68,9 @@ class Settings(BaseSettings):
     celery_broker_url: BrokerUrl = Field(default="redis://localhost:6379/1", repr=False)
     celery_result_backend: RedisUrl = Field(default="redis://localhost:6379/2", repr=False)
     task_events: bool = True
+    heartbeat_file: Path | None = None
+    log_format: LogFormat = LogFormat.CONSOLE
+    tracker: bool = True
 
     smtp_host: str | None = None
     smtp_port: Port = 587
@@ -53,10 +79,20 @@ class Settings(BaseSettings):
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     smtp_ca_file: ReadableFile | None = None
     smtp_from: str | None = None
+    smtp_reply_to: Mailbox | None = None
 
     sms_api_key: SecretStr | None = None
     sms_api_url: HttpUrl | None = None
     sms_sender: str = "Pafar"
+    sms_auth_header: KeyHeader = "Authorization: Bearer {key}"
+    sms_to_field: FieldName = "to"
+    sms_message_field: FieldName = "message"
+    sms_from_field: FieldName = "from"
+    sms_id_path: FieldPath | None = None
+    sms_allowed_countries: Countries | None = None
+    otp_limit_per_10_minutes: Most = 3
+    otp_limit_per_day: Most = 10
+    web_otp_domain: WebOtpDomain | None = None
 
     firebase_credentials_path: ReadableFile | None = None
     fcm_base_url: HttpUrl = "https://fcm.googleapis.com"
@@ -66,6 +102,25 @@ class Settings(BaseSettings):
     default_locale: LocaleName = "en"
     default_timezone: TimeZone = "UTC"
     default_phone_region: Country | None = None
+
+    location_retention_days: Days = 7
+    session_retention_days: Days = 30
+    temp_file_retention_hours: Hours = 24
+    temp_dir: OwnFolder = Path(gettempdir()) / "pafar"
+    notification_retention_days: Days = 30
+
+    alert_emails: Addresses | None = Field(default=None, repr=False)
+    alert_webhook_url: HttpUrl | None = Field(default=None, repr=False)
+    alert_webhook_secret: WebhookSecret | None = None
+    alert_repeat_minutes: Count = 240
+    alert_queue_length: Count = 1000
+    alert_queue_age_seconds: Count = 600
+    alert_failure_percent: Percent = 10
+    alert_otp_late_percent: Percent = 10
+    alert_canary_seconds: Count = 120
+    alert_beat_seconds: Count = 120
+    alert_dead_letters: Count = 10
+    alert_disk_free_percent: Percent = 10
 
     api_key: SecretStr | None = None
     payload_keys: AesKeys | None = None

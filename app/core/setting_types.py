@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -17,6 +19,15 @@ def _scheme(*allowed: str) -> AfterValidator:
     def check(value: str) -> str:
         if not value.startswith(tuple(f"{scheme}://" for scheme in allowed)):
             raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _like(pattern: str, allowed: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {allowed}")
         return value
 
     return AfterValidator(check)
@@ -66,9 +77,35 @@ def _aes_keys(value: SecretStr) -> SecretStr:
     return value
 
 
+def _addresses(value: str) -> str:
+    """E-mail addresses separated by commas, without blanks."""
+    addresses = [part.strip() for part in value.split(",")]
+    if not all(re.fullmatch(_ADDRESS, address) for address in addresses):
+        raise ValueError("must be addresses separated by commas, as ops@pafar.example,duty@pafar.example")
+    return ",".join(addresses)
+
+
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    kind, _, key = value.get_secret_value().partition("_")
+    try:
+        right = kind == "whsec" and 24 <= len(b64decode(key, validate=True)) <= 64
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be whsec_ and 24 to 64 bytes in base64, as Standard Webhooks has it")
+    return value
+
+
 def _readable(value: Path) -> Path:
     if not value.is_file():
         raise ValueError("must be the path of a readable file")
+    return value
+
+
+def _own_folder(value: Path) -> Path:
+    """What is cleaned holds nothing of others: it is not the root, a home or the system's temporary folder."""
+    if not value.is_absolute() or value in (Path(value.anchor), Path.home(), Path(gettempdir())):
+        raise ValueError("must be the absolute path of a folder for generated files alone, as /var/tmp/pafar")
     return value
 
 
@@ -77,10 +114,29 @@ BrokerUrl = Annotated[str, _scheme("redis", "rediss", "sentinel", "amqp", "amqps
 RedisUrl = Annotated[str, _scheme("redis", "rediss", "sentinel")]
 HttpUrl = Annotated[str, _scheme("http", "https")]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=1, le=3650)]
+Hours = Annotated[int, Field(ge=1, le=87600)]
 Currency = Annotated[str, AfterValidator(_currency)]
 LocaleName = Annotated[str, AfterValidator(_locale)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Country = Annotated[str, AfterValidator(_region)]
 Countries = Annotated[str, AfterValidator(_regions)]
+FieldName = Annotated[str, _like(r"[A-Za-z0-9_-]{1,40}", "1 to 40 letters, digits, _ or -")]
+FieldPath = Annotated[str, _like(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", "names and list places, as data.0.id")]
+KeyHeader = Annotated[str, _like(r"[A-Za-z0-9-]+: [ -~]*\{key\}[ -~]*", "a header such as X-Api-Key: {key}")]
+_ADDRESS = r"[!-;=?A-~]+@[!-;=?A-~]+"
+Mailbox = Annotated[
+    str, _like(rf"{_ADDRESS}|[^<>@\r\n]*<{_ADDRESS}>", "an address such as Pafar <help@pafar.example>, in ASCII")
+]
+#: Short enough for a one-time code's text to stay one segment.
+WebOtpDomain = Annotated[
+    str, _like(r"(?=.{4,60}$)([a-z0-9-]+\.)+[a-z][a-z0-9-]+", "a domain of up to 60 characters, as pafar.example")
+]
+Most = Annotated[int, Field(ge=0)]  #: 0 is no limit
 AesKeys = Annotated[SecretStr, AfterValidator(_aes_keys)]
+Addresses = Annotated[str, AfterValidator(_addresses)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+Count = Annotated[int, Field(ge=1)]
+Percent = Annotated[int, Field(ge=1, le=100)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
+OwnFolder = Annotated[Path, AfterValidator(_own_folder)]

@@ -6,7 +6,7 @@ import re
 
 from pydantic import SecretStr
 
-from app.core.config import Environment, Problems, Settings, explain
+from app.core.config import Environment, Problems, Settings, explain, missing_for
 from app.core.errors import SettingsError
 
 #: What people leave behind when they copy an example; refused in production.
@@ -25,6 +25,10 @@ def check_startup(settings: Settings) -> None:
     wrong: Problems = []
     if settings.database_url is None:
         wrong.append((("database_url",), "is missing; e.g. postgresql://user:password@host:5432/pafar"))
+    if settings.alert_webhook_url and settings.alert_webhook_secret is None:
+        wrong.append((("alert_webhook_secret",), "is missing; ALERT_WEBHOOK_URL is told nothing unsigned"))
+    if settings.alert_emails and (missing := missing_for("email", settings)):
+        wrong.append((("alert_emails",), f"can't be told without {', '.join(missing)}"))
     if settings.environment is Environment.PRODUCTION:
         wrong += _unfit_for_production(settings)
     if wrong:

@@ -10,6 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+#: Priorities: one-time codes and cancellations first, promotions last.
+URGENT, ORDINARY, LAST = 0, 3, 9
+
 
 class Channel(StrEnum):
     """How a message travels."""
@@ -39,7 +42,7 @@ class Kind:
     task: str  #: "app.tasks.email_tasks.send_booking_confirmation_email"
     channel: Channel
     queue: str  #: one of core.celery_app.QUEUES
-    priority: int  #: 0 (first) to 9, as Celery on Redis has it
+    priority: int  #: URGENT (first) to 9, as Celery on Redis has it
     payload: type[BaseModel]  #: the task's parameters, by name
     template: str  #: "booking_confirmation": the folder or file stem under templates/<channel>/
     result_keys: tuple[str, ...]  #: keys of the payload's `…_data` that the task's result repeats
@@ -49,3 +52,11 @@ class Kind:
     #: one. None: every message of this kind stands for itself.
     subject: Callable[[Any], str] | None
     validity: Callable[[Any], Validity]  #: payload → when it loses its point
+    #: The kind of the chunks it is cut into: its own row, a campaign, only sums them up. None: it is sent itself.
+    chunks: str | None
+    #: payload → whether it goes first whatever its priority; None: never
+    urgent: Callable[[Any], bool] | None = None
+
+    def priority_of(self, payload: BaseModel) -> int:
+        """The priority of one message of this kind."""
+        return URGENT if self.urgent and self.urgent(payload) else self.priority

@@ -41,7 +41,8 @@ class Defaults:
     currency: str  #: ISO 4217
     locale: str  #: as Babel has it, "en_NG"
     timezone: str  #: IANA, "Africa/Lagos"
-    phone_region: str | None  #: ISO 3166-1 alpha-2; None refuses numbers without +
+    phone_region: str | None  #: ISO 3166-1 alpha-2; None refuses numbers without + or 00
+    phone_countries: frozenset[str] = frozenset()  #: as phone_region; whose numbers are taken, empty: everybody's
 
 
 def cleaned(value: object, limit: int = TEXT_LIMIT) -> str | None:

@@ -18,27 +18,14 @@ LANGUAGE = "en"
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
-#: The basic alphabet and the extension table of GSM 03.38 (3GPP TS 23.038, 6.2.1); a text message in other
-#: characters costs twice as much or more.
-GSM7 = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-    "^{}\\[~]|€"
-)
-#: Curly quotes, dashes, arrow, ellipsis and middle dot.
-_PUNCTUATION = str.maketrans(
-    {
-        "\u2018": "'",
-        "\u2019": "'",
-        "\u201c": '"',
-        "\u201d": '"',
-        "\u2013": "-",
-        "\u2014": "-",
-        "\u2192": "->",
-        "\u2026": "...",
-        "\u00b7": "-",
-    }
-)
+#: A payment that went through, in our words; what other statuses are called.
+PAID = "completed"
+_PAYMENTS = {
+    PAID: "Payment received",
+    "pending": "Payment pending",
+    "failed": "Payment failed",
+    "refunded": "Payment refunded",
+}
 
 
 def zone(name: str) -> tzinfo:
@@ -94,6 +81,11 @@ def seat_list(seats: Sequence[str]) -> str:
     return ", ".join(seats)
 
 
+def payment_headline(status: str) -> str:
+    """ "Payment received"; for a status of another's making "Payment on hold" """
+    return _PAYMENTS.get(status, f"Payment {status}")
+
+
 def route(origin: str, destination: str) -> str:
     """ "Lagos → Abuja" """
     return f"{_isolated(origin)} → {_isolated(destination)}"
@@ -103,18 +95,3 @@ def _isolated(name: str) -> str:
     # Two right-to-left names would swap places around the arrow (UAX 9); isolates keep the order.
     right_to_left = any(unicodedata.bidirectional(c) in {"R", "AL"} for c in name)
     return f"\u2068{name}\u2069" if right_to_left else name
-
-
-def sms_friendly(text: str) -> str:
-    """`text` in GSM-7 where that takes only plain punctuation and the loss of accents GSM-7 lacks.
-
-    All or nothing: a text in another script stays as it is, since dropping marks would spoil it.
-    """
-    composed = unicodedata.normalize("NFC", text)
-    plain = "".join(c if c in GSM7 else _unaccented(c) for c in composed.translate(_PUNCTUATION))
-    return plain if GSM7.issuperset(plain) else composed
-
-
-def _unaccented(character: str) -> str:
-    parts = unicodedata.normalize("NFKD", character)
-    return "".join(part for part in parts if not unicodedata.combining(part))

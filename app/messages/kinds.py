@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,7 @@ from pydantic import BaseModel
 
 from app.messages import payload_types as types
 from app.messages import subjects, validity
-from app.messages.base import Channel, Kind, Validity
-
-#: Priorities: one-time codes and cancellations first, promotions last.
-URGENT, ORDINARY, LAST = 0, 3, 9
+from app.messages.base import LAST, ORDINARY, URGENT, Channel, Kind, Validity
 
 _MODULES = {
     Channel.EMAIL: "email_tasks",
@@ -35,7 +33,7 @@ def _kind(
     subject: Callable[[Any], str] | None = None,
 ) -> Kind:
     """A kind whose task, queue and template follow from its name: "trip_delay_sms"."""
-    template, _, channel = name.rpartition("_")
+    template, _, channel = name.removesuffix("_notification").rpartition("_")
     return Kind(
         name=name,
         task=f"app.tasks.{_MODULES[Channel(channel)]}.send_{name}",
@@ -49,6 +47,7 @@ def _kind(
         sensitive=sensitive,
         subject=subject,
         validity=loses_point,
+        chunks=None,
     )
 
 
@@ -84,6 +83,13 @@ KINDS: dict[str, Kind] = {
             priority=URGENT,
             resend_unknown=True,
         ),
+        _kind(
+            "payment_receipt_email",
+            types.PaymentReceiptEmail,
+            validity.lasting(validity.RECEIPT_LIFE),
+            result_keys=("transaction_id",),
+            resend_unknown=True,
+        ),
         # Twice is a nuisance, not knowing is a missed bus.
         _kind("trip_departure_sms", types.TripDepartureSms, validity.until_departure(), resend_unknown=True),
         _kind(
@@ -110,13 +116,23 @@ KINDS: dict[str, Kind] = {
             sensitive=True,
             resend_unknown=False,
         ),
-        # The second takes the first one's place on the phone.
+        # Late it would only puzzle: the passenger has long booked anew, or left it.
         _kind(
-            "trip_status_push",
-            types.TripStatusPush,
-            validity.of_trip_status,
-            subject=subjects.trip_on_phones,
+            "booking_expired_push",
+            types.BookingExpiredPush,
+            validity.lasting(validity.HOLD_ENDED_LIFE),
             resend_unknown=True,
+        ),
+        # The second takes the first one's place on the phone.
+        replace(
+            _kind(
+                "trip_status_push",
+                types.TripStatusPush,
+                validity.of_trip_status,
+                subject=subjects.trip_on_phones,
+                resend_unknown=True,
+            ),
+            urgent=lambda payload: payload.trip_data.status == "cancelled",
         ),
         _kind(
             "location_update_push",
@@ -143,8 +159,34 @@ KINDS: dict[str, Kind] = {
             result_keys=("promotion_id",),
             resend_unknown=False,
         ),
+        # The second takes the first one's place on the phone.
+        replace(
+            _kind(
+                "bulk_push_notification",
+                types.BulkPushNotification,
+                validity.lasting(validity.PROMOTION_LIFE),
+                priority=LAST,
+                result_keys=(),
+                resend_unknown=True,
+            ),
+            chunks="bulk_chunk_push",
+        ),
+        replace(
+            _kind(
+                "bulk_chunk_push",
+                types.BulkChunkPush,
+                validity.lasting(validity.PROMOTION_LIFE),
+                priority=LAST,
+                result_keys=(),
+                resend_unknown=True,
+            ),
+            template="bulk",
+        ),
     )
 }
+#: Kinds whose rows are campaigns, and what no caller may send: it comes from a campaign alone.
+CAMPAIGNS = frozenset(kind.name for kind in KINDS.values() if kind.chunks)
+CHUNKS = frozenset(kind.chunks for kind in KINDS.values() if kind.chunks)
 _BY_TASK = {kind.task: kind for kind in KINDS.values()}
 
 

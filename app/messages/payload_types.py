@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+import orjson
+from pydantic import Field, model_validator
+
+from app.messages.bulk import MAX_CONTENT, Body, PushData, UserTokens
+from app.messages.documents.given import PdfFile
 from app.messages.fields import (
     Amount,
     BusInfo,
@@ -55,6 +62,17 @@ class CancelledBooking(BookedSeats):
 
     refund_amount: Amount
     refund_reference: Reference | None = None
+
+
+class PaymentMade(Details):
+    """One payment; `status` is completed, pending, failed or refunded, another word is shown as it is."""
+
+    transaction_id: Identifier
+    booking_reference: Reference
+    amount: Amount
+    payment_method: Text
+    payment_date: Moment
+    status: Status
 
 
 class BookingOnPhone(Booking):
@@ -118,6 +136,25 @@ class Promotion(Details):
     valid_until: Moment | None = None
 
 
+class BulkContent(Details):
+    """What a bulk push says; `data` is for the app."""
+
+    title: Text
+    body: Body
+    data: PushData = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        content = {"notification": {"title": self.title, "body": self.body}, "data": self.data}
+        if (size := len(orjson.dumps(content))) > MAX_CONTENT:
+            raise ValueError(f"title, body and data have {size} bytes together, of {MAX_CONTENT} allowed")
+        return self
+
+
+class Bulk(BulkContent):
+    user_tokens: UserTokens
+
+
 class ByEmail(Payload):
     user_email: EmailAddress
     user_name: Text
@@ -138,6 +175,11 @@ class BookingConfirmationEmail(ByEmail):
 
 class BookingCancellationEmail(ByEmail):
     booking_data: CancelledBooking
+
+
+class PaymentReceiptEmail(ByEmail):
+    payment_data: PaymentMade
+    receipt_attachment: PdfFile = None  #: the receipt as the caller made it; None: it is made here
 
 
 class BookingConfirmationSms(BySms):
@@ -167,6 +209,10 @@ class BookingConfirmationPush(ByPush):
     booking_data: BookingOnPhone
 
 
+class BookingExpiredPush(ByPush):
+    booking_data: BookingOnPhone
+
+
 class TripStatusPush(ByPush):
     trip_data: TripStatus
 
@@ -181,3 +227,16 @@ class PaymentStatusPush(ByPush):
 
 class PromotionalPush(ByPush):
     promotion_data: Promotion
+
+
+class BulkPushNotification(Payload):
+    notification_data: Bulk
+
+
+class BulkChunkPush(Payload):
+    """Up to 500 tokens of a bulk push, which lie in the row; `times` has those that were given more than once."""
+
+    notification_data: BulkContent
+    campaign: Identifier | None = None
+    times: dict[str, int] = Field(default_factory=dict)
+    token_count: int = 0  # as given

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateRuntimeError, select_autoescape
 from pydantic import BaseModel
 
-from app.messages import formats
+from app.messages import formats, sms_text
 from app.messages.base import Kind
 from app.messages.inlining import inline
 from app.messages.payloads import details
@@ -29,6 +29,12 @@ _SCREEN_KEYS = (
     "latitude",
     "longitude",
 )
+
+
+#: What a text message can do without, least needed first; "wording" makes sentences of facts.
+_SPARE = ("greeting", "courtesy", "brand", "wording")
+#: Which of it a text keeps, step by step: all, all but the first, and so on to none.
+_SHORTER = [{part: step <= place for place, part in enumerate(_SPARE)} for step in range(len(_SPARE) + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,16 @@ def render_email(kind: Kind, payload: BaseModel) -> RenderedEmail:
     )
 
 
-def render_sms(kind: Kind, payload: BaseModel) -> str:
-    """The text, in GSM-7 where that is possible. Raises as `render_email`."""
-    return formats.sms_friendly(_render(f"sms/{kind.template}.txt", _context(payload)))
+def render_sms(kind: Kind, payload: BaseModel, *, web_otp_domain: str | None = None) -> str:
+    """The fullest text among those that cost least, in GSM-7 where that is possible. Raises as `render_email`.
+
+    With `web_otp_domain` a one-time code ends in the line by which that site's page fills it in (WICG, WebOTP).
+    """
+    context = _context(payload) | {"web_otp_domain": web_otp_domain}
+    template = f"sms/{kind.template}.txt"
+    texts = [sms_text.friendly(_render(template, context | kept)) for kept in _SHORTER]
+    fullest = min(texts, key=lambda text: sms_text.size(text).segments)  # the first of those alike
+    return fullest[:1].upper() + fullest[1:]
 
 
 def render_push(kind: Kind, payload: BaseModel) -> RenderedPush:
@@ -93,6 +106,7 @@ def _context(payload: BaseModel) -> dict[str, Any]:
         "short_date_time": partial(formats.short_date_time, zone_name=data.timezone),
         "seat_list": formats.seat_list,
         "route": formats.route,
+        "payment_headline": formats.payment_headline,
     }
 
 

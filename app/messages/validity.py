@@ -15,6 +15,8 @@ from app.messages.payloads import details
 OTP_LIFE = timedelta(minutes=10)
 #: Where a bus is is soon untrue; an ETA is then wrong by no more than this.
 LOCATION_LIFE = timedelta(minutes=3)
+#: That one's seats are on sale again is news for those who may still want them.
+HOLD_ENDED_LIFE = timedelta(minutes=30)
 #: After a bus was due, "arrives in 5 min" helps nobody.
 ARRIVAL_GRACE = timedelta(minutes=30)
 #: How a trip stands changes by the hour; that it is cancelled, and what became of one's money, stays true.
@@ -22,6 +24,8 @@ STATUS_LIFE = timedelta(hours=2)
 CANCELLED_LIFE = PAYMENT_LIFE = timedelta(hours=24)
 #: A refund is of interest after the bus has left.
 REFUND_LIFE = timedelta(days=3)
+#: Who looks for a receipt after that asks for it again.
+RECEIPT_LIFE = timedelta(days=3)
 PROMOTION_LIFE = timedelta(hours=24)
 
 

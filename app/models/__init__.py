@@ -1,14 +1,19 @@
 """Tables. Importing this package registers all of them on `Base.metadata`."""
 
+from app.models.alert import AlertState
 from app.models.base import Base
 from app.models.device import DeviceToken
-from app.models.notification import IdempotencyKey, Notification, Outbox, Subject
+from app.models.limits import OtpSend
+from app.models.maintenance import CleanupRun, NotificationSummary
+from app.models.notification import Campaign, IdempotencyKey, Notification, Outbox, Subject
+from app.models.operator import OperatorAction
 from app.models.travel import (
     Booking,
     BookingSeat,
     BookingStatus,
     Bus,
     Payment,
+    PaymentStatus,
     Route,
     Terminal,
     Trip,
@@ -17,16 +22,23 @@ from app.models.travel import (
 )
 
 __all__ = [
+    "AlertState",
     "Base",
     "Booking",
     "BookingSeat",
     "BookingStatus",
     "Bus",
+    "Campaign",
+    "CleanupRun",
     "DeviceToken",
     "IdempotencyKey",
     "Notification",
+    "NotificationSummary",
+    "OperatorAction",
+    "OtpSend",
     "Outbox",
     "Payment",
+    "PaymentStatus",
     "Route",
     "Subject",
     "Terminal",

@@ -21,12 +21,14 @@ class Notification(Base):
     __tablename__ = "notifications"
     __table_args__ = (
         Index(None, "booking_reference", postgresql_where=text("booking_reference IS NOT NULL")),
+        Index(None, "campaign_id", postgresql_where=text("campaign_id IS NOT NULL")),
         # A claim and a record must not touch an index: room on the page keeps those updates HOT.
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]
+    campaign_id: Mapped[UUID | None]  # the bulk message that this is a chunk of
     status: Mapped[str]
     priority: Mapped[int]
     payload: Mapped[dict[str, Any]]  # the task's arguments; sealed for a sensitive kind, and wiped when final
@@ -70,6 +72,18 @@ class IdempotencyKey(Base):
 
     key: Mapped[str] = mapped_column(primary_key=True)
     notification_id: Mapped[UUID]
+    created_at: Mapped[CreatedAt]
+
+
+class Campaign(Base):
+    """A bulk message: `id` is that of its own row, its chunks are the rows that name it."""
+
+    __tablename__ = "campaigns"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    state: Mapped[str]  # running, paused or cancelled
+    total_users: Mapped[int]
+    total_tokens: Mapped[int]  # as given: one that was given twice counts twice, and is sent to once
     created_at: Mapped[CreatedAt]
 
 

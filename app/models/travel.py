@@ -21,6 +21,13 @@ class BookingStatus(StrEnum):
     EXPIRED = "expired"  #: not paid in time
 
 
+class PaymentStatus(StrEnum):
+    """What became of money."""
+
+    COMPLETED = "completed"  #: it paid for a booking
+    NEEDS_REFUND = "needs_refund"  #: it came too late, or twice; somebody must give it back
+
+
 class User(Base):
     """A passenger and how to reach them."""
 
@@ -137,10 +144,13 @@ class BookingSeat(Base):
 
 
 class Payment(Base):
-    """Money for a booking."""
+    """Money for a booking; `transaction_id` is the gateway's, or ours for one that was paid here."""
 
     __tablename__ = "payments"
-    __table_args__ = (Index(None, "booking_id"),)
+    __table_args__ = (
+        Index(None, "booking_id"),
+        Index("ix_payments_needs_refund", "created_at", postgresql_where=text("status = 'needs_refund'")),
+    )
 
     id: Mapped[Id]
     transaction_id: Mapped[str] = mapped_column(unique=True)
@@ -150,6 +160,8 @@ class Payment(Base):
     method: Mapped[str]
     status: Mapped[str]
     created_at: Mapped[CreatedAt]
+
+    booking: Mapped[Booking] = relationship()
 
 
 class TripLocation(Base):

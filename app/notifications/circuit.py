@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,6 +17,9 @@ T = TypeVar("T")
 THRESHOLD, COOL_DOWN = 5, 15.0
 
 _breakers = {channel: Breaker(cool_down=COOL_DOWN, threshold=THRESHOLD) for channel in Channel}
+#: Until when (seconds since 1970) each channel's circuit is open, as told last by this process or a fork of it.
+_open_until = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
+_PLACE = {channel: index for index, channel in enumerate(Channel)}
 
 
 class CircuitOpen(Transient):
@@ -39,6 +44,7 @@ def call(
     error_found = error_in(result)
     if error_found is None:
         breaker.succeeded()
+        _tell(channel)
     else:
         note(channel, error_found)
     return result
@@ -53,9 +59,24 @@ def note(channel: Channel, error: ProviderError) -> None:
         breaker.failed()
     else:
         breaker.succeeded()  # it answered, so it is there
+    _tell(channel)
+
+
+def open_until(channel: Channel) -> float:
+    """When the channel's provider is tried again (seconds since 1970), 0.0 while it works.
+
+    Of several processes that forked from one, what the last of them to call the provider found.
+    """
+    return _open_until[_PLACE[channel]]
+
+
+def _tell(channel: Channel) -> None:
+    remaining = _breakers[channel].remaining
+    _open_until[_PLACE[channel]] = time.time() + remaining if remaining else 0.0
 
 
 def close_all() -> None:
     """Forget what failed (a fresh start of the process's providers)."""
-    for breaker in _breakers.values():
+    for channel, breaker in _breakers.items():
         breaker.succeeded()
+        _tell(channel)

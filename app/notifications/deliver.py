@@ -11,12 +11,13 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
+from structlog.contextvars import bound_contextvars
 
 from app.core.database import transaction
 from app.core.errors import DatabaseUnavailable, PafarError
 from app.messages.kinds import KINDS
 from app.messages.payloads import validate
-from app.notifications import channels, policy, sealed, store, subjects
+from app.notifications import campaigns, channels, policy, sealed, store, subjects
 from app.notifications.outcome import Busy, Failed, Outcome, Postponed, Recordable, Sent, Skipped, Unanswered
 from app.notifications.status import FINAL, Status
 from app.notifications.subjects import Turn
@@ -55,11 +56,10 @@ def deliver(message_id: UUID) -> Outcome:
         turn = _turn(connection, held) if held else Turn.OURS
     if held is None:
         return _as_it_stands(message_id)
-    outcome = _attempt(held, turn)
-    recorded = _record_patiently(held, outcome)
-    log.info(
-        "attempt", message=str(message_id), kind=held.kind, attempt=held.attempt, outcome=type(outcome).__name__
-    )
+    with bound_contextvars(message_id=str(message_id), kind=held.kind, attempt=held.attempt):
+        outcome = _attempt(held, turn)
+        recorded = _record_patiently(held, outcome)
+        log.info("attempt", outcome=type(outcome).__name__)
     return outcome if recorded else _as_it_stands(message_id)
 
 
@@ -74,6 +74,8 @@ def _turn(connection: Connection, held: store.Claim) -> Turn:
 def _attempt(held: store.Claim, turn: Turn) -> Recordable:
     if turn is Turn.TAKEN:
         return Postponed(TURN_WAIT, "an older message about the same is being sent")
+    if (done := campaigns.step(held)) is not None:
+        return done
     try:
         kind = KINDS[held.kind]
         payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults())
@@ -114,6 +116,7 @@ def _record(connection: Connection, held: store.Claim, outcome: Recordable) -> b
         recorded = store.finish(connection, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
     if recorded and held.subject is not None:  # a late attempt must not end the turn of the one after it
         subjects.end_turn(connection, held.subject, held.id)
+    campaigns.chunk_ended(connection, held)
     return recorded
 
 

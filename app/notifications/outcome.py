@@ -31,6 +31,8 @@ class Skipped:
 
     reason: str
     result: dict[str, Any]
+    sent_count: int = 0  # of a campaign that was stopped
+    failed_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,42 @@
-"""What people ask about messages: one, the newest, those of a booking, and how many stand where."""
+"""What people ask about messages: one, those that fit a search, bulk pushes, and how many stand where."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
+
+from app.messages.kinds import KINDS
+from app.notifications import sealed
 
 _COLUMNS = """id, kind, status, attempt, booking_reference, provider_id, reason, sent_count, failed_count,
     created_at, finished_at, valid_until"""
 
+# A sensitive one was wiped when it ended, and a message without a point is not sent.
+_REPLAYABLE = "status = 'failed' AND valid_until > clock_timestamp() AND payload <> '{}' AS replayable"
+
 #: How far back counts look: whole partitions older than this are not read.
 WINDOW_HOURS = 24
+#: By how much a producer's clock, which made the id, may differ from the database's, which made `created_at`.
+CLOCKS = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Which messages: every condition that is given must hold. `before` is an id: only older ones, for paging."""
+
+    booking_reference: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: UUID | None = None
 
 
 def one(connection: Connection, message_id: UUID) -> dict[str, Any] | None:
@@ -23,25 +46,86 @@ def one(connection: Connection, message_id: UUID) -> dict[str, Any] | None:
     return dict(row._mapping) if row else None
 
 
+def those(connection: Connection, ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """The messages with these ids, as `one` gives them and whether a replay would send each; newest first."""
+    query = text(f"SELECT {_COLUMNS}, {_REPLAYABLE} FROM notifications WHERE id = ANY(:ids) ORDER BY id DESC")  # noqa: S608
+    query = query.bindparams(bindparam("ids", type_=ARRAY(Uuid)))
+    return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), {"ids": list(ids)})]
+
+
+_DETAIL = text(f"""
+    SELECT {_COLUMNS}, notifications.priority, campaign_id, not_before, lease_until, unknown_attempts,
+           outbox.due_at, outbox.published_at, {_REPLAYABLE}
+    FROM (SELECT * FROM notifications WHERE id = :id) AS notifications
+    LEFT JOIN (SELECT id, due_at, published_at FROM outbox WHERE id = :id) AS outbox USING (id)
+""").columns(id=Uuid, campaign_id=Uuid)  # noqa: S608
+
+
+def detail(connection: Connection, message_id: UUID) -> dict[str, Any] | None:
+    """As `one`, with what its next step waits for and whether a replay would send it; None if there is none."""
+    row = connection.execute(_DETAIL, {"id": message_id}).one_or_none()
+    return dict(row._mapping) if row else None
+
+
+def recipients(connection: Connection, message_id: UUID) -> list[str] | None:
+    """Whom a message is for: its address, number or tokens; none of them once wiped. None if there is no message.
+
+    Raises CannotOpen, SettingsError for a sensitive one whose key is missing.
+    """
+    query = text("SELECT kind, payload FROM notifications WHERE id = :id")
+    row = connection.execute(query, {"id": message_id}).one_or_none()
+    if row is None:
+        return None
+    kind = KINDS.get(row.kind)
+    return _recipients(sealed.from_store(kind, row.payload, message_id)) if kind and row.payload else []
+
+
+def _recipients(arguments: dict[str, Any]) -> list[str]:
+    """The tasks' parameters have three names for it."""
+    one_of = [arguments[name] for name in ("user_email", "phone_number") if name in arguments]
+    return one_of or list(arguments.get("device_tokens", ()))
+
+
 def newest(
     connection: Connection, *, booking_reference: str | None = None, limit: int = 50
 ) -> list[dict[str, Any]]:
     """The newest messages, or those of one booking, newest first, as `one` gives them."""
-    where = "WHERE booking_reference = :reference" if booking_reference else ""
-    query = text(f"SELECT {_COLUMNS} FROM notifications {where} ORDER BY id DESC LIMIT :limit")  # noqa: S608
-    found = connection.execute(query.columns(id=Uuid), {"reference": booking_reference, "limit": limit})
-    return [dict(row._mapping) for row in found]
+    return search(connection, Search(booking_reference=booking_reference), limit=limit)
+
+
+_CONDITIONS = {
+    "booking_reference": "booking_reference = :booking_reference",
+    "kind": "kind = :kind",
+    "status": "status = :status",
+    # By the id as well, which the planner can leave whole days unread for.
+    "since": "created_at >= :since AND id >= :first",
+    "until": "created_at < :until AND id < :last",
+    "before": "id < :before",
+}
+
+
+def search(connection: Connection, wanted: Search, *, limit: int) -> list[dict[str, Any]]:
+    """The messages that fit, newest first, as `one` gives them."""
+    values: dict[str, Any] = {name: value for name, value in asdict(wanted).items() if value is not None}
+    where = " AND ".join(_CONDITIONS[name] for name in values) or "true"
+    query = text(f"SELECT {_COLUMNS} FROM notifications WHERE {where} ORDER BY id DESC LIMIT :limit")  # noqa: S608
+    if wanted.since:
+        values["first"] = _first_id(wanted.since - CLOCKS)
+    if wanted.until:
+        values["last"] = _first_id(wanted.until + CLOCKS)
+    return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), values | {"limit": limit})]
 
 
 def counts(connection: Connection) -> list[dict[str, Any]]:
     """[{kind, status, count}] over the last WINDOW_HOURS, by kind."""
     query = text(
         "SELECT kind, status, count(*) AS count FROM notifications"
-        " WHERE created_at > clock_timestamp() - make_interval(hours => :hours)"
-        "   AND id >= :first GROUP BY kind, status ORDER BY kind, status"
+        " WHERE created_at > :since AND id >= :first GROUP BY kind, status ORDER BY kind, status"
     )
-    first = _first_id(connection)
-    return [dict(r._mapping) for r in connection.execute(query, {"hours": WINDOW_HOURS, "first": first})]
+    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    since = now - timedelta(hours=WINDOW_HOURS)
+    found = connection.execute(query, {"since": since, "first": _first_id(since - CLOCKS)})
+    return [dict(r._mapping) for r in found]
 
 
 def backlog(connection: Connection) -> dict[str, Any]:
@@ -54,7 +138,15 @@ def backlog(connection: Connection) -> dict[str, Any]:
     return dict(connection.execute(query).one()._mapping)
 
 
-def _first_id(connection: Connection) -> UUID:
-    """The smallest UUIDv7 of WINDOW_HOURS and a day ago: it lets the planner leave older days unread."""
-    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    return UUID(int=int((now.timestamp() - (WINDOW_HOURS + 24) * 3600) * 1000) << 80)
+def campaigns(connection: Connection, *, limit: int) -> list[UUID]:
+    """The ids of the newest bulk pushes whose messages are still kept, newest first."""
+    query = text(
+        "SELECT id FROM campaigns WHERE EXISTS (SELECT FROM notifications WHERE notifications.id = campaigns.id)"
+        " ORDER BY id DESC LIMIT :limit"
+    ).columns(id=Uuid)
+    return list(connection.scalars(query, {"limit": limit}))
+
+
+def _first_id(moment: datetime) -> UUID:
+    """The smallest UUIDv7 of a moment."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -37,6 +37,7 @@ class NewMessage:
     validity: Validity
     pending_tokens: list[str] | None
     wait: float  # seconds before its first attempt
+    campaign_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Claim:
 
     id: UUID
     kind: str
+    campaign_id: UUID | None
     payload: dict[str, Any]
     attempt: int
     subject: str | None
@@ -106,17 +108,17 @@ _CLAIM = text("""
         WHERE id = :id
           AND (status = 'queued' AND not_before <= clock_timestamp()
                OR status = 'sending' AND lease_until <= clock_timestamp())
-        RETURNING id, kind, payload, attempt, subject, revision, valid_until, pending_tokens, sent_count,
-                  failed_count, unknown_attempts, lease_until
+        RETURNING id, kind, campaign_id, payload, attempt, subject, revision, valid_until, pending_tokens,
+                  sent_count, failed_count, unknown_attempts, lease_until
     ), watched AS (
         -- Nothing waits in the broker for it any more: when the lease runs out, publish without looking.
         UPDATE outbox SET due_at = claimed.lease_until, published_at = NULL
         FROM claimed WHERE outbox.id = claimed.id
     )
-    SELECT id, kind, payload, attempt, subject, revision, valid_until, pending_tokens, sent_count,
-           failed_count, unknown_attempts, clock_timestamp() AS now
+    SELECT id, kind, campaign_id, payload, attempt, subject, revision, valid_until, pending_tokens,
+           sent_count, failed_count, unknown_attempts, clock_timestamp() AS now
     FROM claimed
-""").columns(id=Uuid)
+""").columns(id=Uuid, campaign_id=Uuid)
 
 
 def claim(connection: Connection, message_id: UUID) -> Claim | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,13 +18,16 @@ from app.core.broker import WakeUp, broker
 from app.core.config import get_settings
 from app.core.database import transaction
 from app.core.errors import BrokerUnavailable, DatabaseUnavailable
-from app.messages.base import Kind
+from app.messages.base import InvalidPayload, Kind
+from app.messages.kinds import CHUNKS, KINDS
 from app.messages.payloads import Defaults, details, dump, validate
-from app.notifications import keys, outbox, sealed, store, subjects
+from app.notifications import campaigns, keys, many, outbox, sealed, store, subjects
 from app.notifications.after_commit import after_commit
 
 #: How far a UUIDv7's time may lie from ours for the id to be taken as a row's id: partitions are by the day.
 ID_WINDOW = 86_400.0
+#: Of many messages, how many bad ones an error names.
+SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Accepted:
 
 def check(kind: Kind, arguments: Mapping[str, Any]) -> None:
     """Whether `accept` would take these arguments. Raises InvalidPayload, as it would."""
+    _demand_callable(kind)
     validate(kind, arguments, defaults())
 
 
@@ -55,6 +59,7 @@ def accept(
     returned and nothing is written. Raises InvalidPayload, which names every bad field, and SettingsError for a
     sensitive kind without a key to seal it.
     """
+    _demand_callable(kind)
     payload = validate(kind, arguments, defaults())
     message_id = message_id or uuid_utils.compat.uuid7()
     if idempotency_key is not None:
@@ -66,9 +71,28 @@ def accept(
     written_at = store.insert(connection, message, published=publish_directly)
     if written_at is not None and message.subject is not None:
         subjects.enter(connection, message.subject, message.id)
+    if written_at is not None and kind.chunks:
+        campaigns.cut(connection, KINDS[kind.chunks], message, payload)
     if written_at is None or not publish_directly:
         return Accepted(message.id, None)
-    return Accepted(message.id, WakeUp(str(message.id), kind.task, kind.queue, kind.priority, written_at))
+    return Accepted(message.id, WakeUp(str(message.id), kind.task, kind.queue, message.priority, written_at))
+
+
+def accept_many(connection: Connection, kind: Kind, arguments: Sequence[Mapping[str, Any]]) -> list[UUID]:
+    """As `accept`, many messages of one kind in few statements; the relay publishes them. Their ids, in order.
+
+    Raises InvalidPayload, which names the bad ones by their index: then nothing is written.
+    """
+    _demand_callable(kind)
+    if kind.chunks:
+        raise InvalidPayload(f"{kind.name}: is itself for many, and accepted alone")
+    payloads = _all_valid(kind, arguments)
+    messages = [_compose(kind, payload, uuid_utils.compat.uuid7(), wait=0.0) for payload in payloads]
+    many.insert(connection, messages)
+    for message in messages:
+        if message.subject is not None:
+            subjects.enter(connection, message.subject, message.id)
+    return [message.id for message in messages]
 
 
 def accept_in(session: Session, kind: Kind, arguments: Mapping[str, Any], **options: Any) -> UUID:
@@ -141,6 +165,26 @@ def row_id(task_id: str) -> UUID | None:
     return candidate if candidate.version == 7 and abs(time.time() - seconds) < ID_WINDOW else None
 
 
+def _demand_callable(kind: Kind) -> None:
+    if kind.name in CHUNKS:
+        raise InvalidPayload(f"{kind.name}: comes from a bulk push alone")
+
+
+def _all_valid(kind: Kind, arguments: Sequence[Mapping[str, Any]]) -> list[BaseModel]:
+    valid: list[BaseModel] = []
+    problems: list[str] = []
+    filled_in = defaults()
+    for index, given in enumerate(arguments):
+        try:
+            valid.append(validate(kind, given, filled_in))
+        except InvalidPayload as error:
+            problems.append(f"{index}: {error}")
+    if problems:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise InvalidPayload("; ".join(problems[:SHOWN]) + more)
+    return valid
+
+
 def _compose(kind: Kind, payload: BaseModel, message_id: UUID, wait: float) -> store.NewMessage:
     stored = dump(payload)
     return store.NewMessage(
@@ -148,7 +192,7 @@ def _compose(kind: Kind, payload: BaseModel, message_id: UUID, wait: float) -> s
         kind=kind.name,
         task=kind.task,
         queue=kind.queue,
-        priority=kind.priority,
+        priority=kind.priority_of(payload),
         payload=sealed.to_store(kind, stored, message_id),
         booking_reference=getattr(details(payload), "booking_reference", None),
         subject=kind.subject(payload) if kind.subject else None,
@@ -166,4 +210,5 @@ def defaults() -> Defaults:
         locale=settings.default_locale,
         timezone=settings.default_timezone,
         phone_region=settings.default_phone_region,
+        phone_countries=frozenset((settings.sms_allowed_countries or "").split(",")) - {""},
     )

@@ -24,7 +24,11 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Email:
-    """One e-mail to one address. `reference` (the row's id) becomes the stable Message-ID."""
+    """One e-mail to one address. `reference` (the row's id) becomes the stable Message-ID.
+
+    `calendar` is an iCalendar file whose content type names its method (RFC 6047, 2.4): mail programs read it
+    beside text and HTML, and it is attached as well. `reply_to` as in "Pafar <help@pafar.example>".
+    """
 
     reference: str
     to: str = field(repr=False)
@@ -32,6 +36,8 @@ class Email:
     text: str = field(repr=False)
     html: str = field(repr=False)
     attachments: tuple[Attachment, ...] = ()
+    calendar: Attachment | None = None
+    reply_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

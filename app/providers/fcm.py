@@ -31,6 +31,10 @@ MAX_TTL = 2_419_200
 #: Bytes of an apns-collapse-id.
 MAX_COLLAPSE_ID = 64
 ANDROID_CHANNEL = "trips"
+#: Before a Firebase installation id, which names an app on a phone as a registration token does and is to take
+#: its place. No token begins so: it begins with 22 characters and a colon.
+#: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
+FID = "fid:"
 
 #: FCM's error code, or Google's status where FCM gives none → what it means, and the seconds to wait when the
 #: answer names none. https://firebase.google.com/docs/cloud-messaging/error-codes
@@ -66,8 +70,8 @@ class FcmProvider:
     def send(self, message: Push, tokens: Sequence[str]) -> list[PushResult]:
         """Send to every token at once, once to one that is named twice; one result a token, in order.
 
-        Raises ProviderError when no token could be tried: no access token, or Rejected for a payload above
-        4096 bytes (FCM would blame the token).
+        A token that begins with FID is an installation id. Raises ProviderError when no token could be tried: no
+        access token, or Rejected for a payload above 4096 bytes (FCM would blame the token).
         """
         content = _content(message)
         size = len(orjson.dumps({name: content[name] for name in ("notification", "data")}))
@@ -98,10 +102,14 @@ class FcmProvider:
     def _post(self, content: dict[str, Any], tokens: list[str], access: str) -> _Answers:
         headers = {"Authorization": f"Bearer {access}", "Content-Type": "application/json"}
         requests = [
-            Request(url=self._url, headers=headers, body=orjson.dumps({"message": {"token": token, **content}}))
+            Request(url=self._url, headers=headers, body=orjson.dumps({"message": _target(token) | content}))
             for token in tokens
         ]
         return dict(zip(tokens, self._http.request_many(requests), strict=True))
+
+
+def _target(token: str) -> dict[str, Any]:
+    return {"fid": token.removeprefix(FID)} if token.startswith(FID) else {"token": token}
 
 
 def _content(message: Push) -> dict[str, Any]:
@@ -169,4 +177,5 @@ def _blames_token(error: Mapping[str, Any], details: Mapping[str, Mapping[str, A
     violations = details.get(_BAD_REQUEST, {}).get("fieldViolations")
     found = violations if isinstance(violations, list) else []
     fields = [violation.get("field") for violation in found if isinstance(violation, dict)]
-    return "message.token" in fields or "not a valid FCM registration token" in str(error.get("message"))
+    named = any(field in ("message.token", "message.fid") for field in fields)
+    return named or "not a valid FCM registration token" in str(error.get("message"))

@@ -1,4 +1,4 @@
-"""An e-mail as bytes: headers, text and HTML side by side, attachments (RFC 5322, 2045, 2047, 2231)."""
+"""An e-mail as bytes: headers, text, HTML and calendar side by side, attachments (RFC 5322, 2045, 2047, 2231)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ import idna
 from app.providers.base import Attachment, Email
 from app.providers.errors import InvalidRecipient, Misconfigured, Rejected
 
+#: Whom an e-mail is from where the sender's setting is an address alone.
+OPERATOR = "Pafar"
+
 #: What no header may hold: control characters (a tab is harmless), line separators, lone surrogates.
 _UNSAFE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 #: An unquoted local part (RFC 5321 4.1.2, other scripts too, RFC 6531) at a domain that is ASCII by now.
@@ -30,13 +33,15 @@ def build(message: Email, sender: str) -> bytes:
     """`message` from `sender` ("Pafar <no-reply@pafar.example>") as CRLF lines.
 
     All of it is ASCII, unless the recipient's local part is not (RFC 6531: such a header is raw UTF-8).
-    Raises InvalidRecipient, Rejected (a header value that can't be sent) and Misconfigured (the sender).
+    Raises InvalidRecipient, Rejected (a header value that can't be sent) and Misconfigured (the sender, reply_to).
     """
     name, address = parse_sender(sender)
     if not _DOT_ATOM.fullmatch(message.reference):
         raise Rejected("reference: can't be part of a Message-ID, allowed are ASCII letters, digits and ._-")
     root = _body(message)
-    root["From"] = formataddr((name, address))
+    root["From"] = formataddr((name or OPERATOR, address))
+    if message.reply_to is not None:
+        root["Reply-To"] = formataddr(_parsed("reply_to", message.reply_to))
     # The library takes bytes in this disguise as they are; a plain str it would wrap as RFC 2047 words,
     # which an address must not hold.
     root["To"] = recipient(message.to).encode().decode("ascii", "surrogateescape")
@@ -57,13 +62,17 @@ def recipient(address: str) -> str:
 
 def parse_sender(sender: str) -> tuple[str, str]:
     """The display name (may be empty) and the ASCII address of `sender`. Raises Misconfigured."""
-    name, address = parseaddr(sender)
+    return _parsed("sender", sender)
+
+
+def _parsed(field: str, value: str) -> tuple[str, str]:
+    name, address = parseaddr(value)
     try:
         address = _mailbox(address)
     except ValueError:
         address = ""
-    if not address or not address.isascii() or _UNSAFE.search(sender):
-        raise Misconfigured("sender: not like Pafar <no-reply@pafar.example>, with an ASCII local part")
+    if not address or not address.isascii() or _UNSAFE.search(value):
+        raise Misconfigured(f"{field}: not like Pafar <no-reply@pafar.example>, with an ASCII local part")
     return name, address
 
 
@@ -84,12 +93,13 @@ def _safe(field: str, value: str) -> str:
 
 
 def _body(message: Email) -> MIMEMultipart:
-    alternative = MIMEMultipart(
-        "alternative", _subparts=[_text(message.text, "plain"), _text(message.html, "html")]
-    )
-    if not message.attachments:
-        return alternative
-    return MIMEMultipart("mixed", _subparts=[alternative, *map(_attachment, message.attachments)])
+    ways: list[Message] = [_text(message.text, "plain"), _text(message.html, "html")]
+    files = [_file(attachment, attached=True) for attachment in message.attachments]
+    if message.calendar is not None:
+        ways.append(_file(message.calendar, attached=False))
+        files.append(_file(message.calendar, attached=True))
+    alternative = MIMEMultipart("alternative", _subparts=ways)
+    return MIMEMultipart("mixed", _subparts=[alternative, *files]) if files else alternative
 
 
 def _text(text: str, subtype: str) -> MIMEText:
@@ -100,10 +110,12 @@ def _text(text: str, subtype: str) -> MIMEText:
         raise Rejected(f"{subtype} text: holds a character that UTF-8 has no form for") from None
 
 
-def _attachment(attachment: Attachment) -> Message:
+def _file(attachment: Attachment, *, attached: bool) -> Message:
     part = Message()
     part["Content-Type"] = _safe("content_type", attachment.content_type)
-    part.add_header("Content-Disposition", "attachment", filename=_safe("filename", attachment.filename))
+    filename = _safe("filename", attachment.filename)
+    if attached:
+        part.add_header("Content-Disposition", "attachment", filename=filename)
     part.set_payload(attachment.content)
     encoders.encode_base64(part)
     return part

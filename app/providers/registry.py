@@ -13,7 +13,7 @@ from app.providers.errors import Misconfigured
 from app.providers.fcm import FcmProvider
 from app.providers.fcm_auth import ServiceAccount
 from app.providers.http import HttpClient
-from app.providers.sms_http import SmsHttpProvider
+from app.providers.sms_http import Dialect, SmsHttpProvider
 from app.providers.smtp import SmtpProvider
 
 #: Seconds for one whole send; shorter than the lease under which it happens.
@@ -96,6 +96,13 @@ def _gateway(settings: Settings) -> SmsHttpProvider:
         url=str(settings.sms_api_url),
         api_key=key.get_secret_value() if key else "",
         sender=settings.sms_sender,
+        dialect=Dialect(
+            to=settings.sms_to_field,
+            message=settings.sms_message_field,
+            sender=settings.sms_from_field,
+            auth_header=settings.sms_auth_header,
+            id_path=settings.sms_id_path,
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Generic, ParamSpec, cast
 from uuid import UUID
@@ -71,6 +71,14 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
         message_id = submit.accept_in(session, self.kind, self._named(args, kwargs))
         return cast("AsyncResult[Result]", self.AsyncResult(str(message_id)))
 
+    def delay_many_in(self, session: Session, each: Sequence[Mapping[str, Any]]) -> list[AsyncResult[Result]]:
+        """As `delay_in`, many messages in few statements; `each` has the parameters by name.
+
+        Raises InvalidPayload, which names the bad ones by their index: then nothing is written.
+        """
+        ids = submit.accept_many(session.connection(), self.kind, each)
+        return [cast("AsyncResult[Result]", self.AsyncResult(str(message_id))) for message_id in ids]
+
     def apply_async(  # type: ignore[override]  # the stubs name every option; ours pass through
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any
     ) -> AsyncResult[Result]:
@@ -83,7 +91,7 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
         try:
             accepted = submit.accept_task(self.kind, arguments, task_id, wait=wait)
         except DatabaseUnavailable as error:
-            if self.kind.sensitive:  # its arguments must not lie in the broker
+            if self.kind.sensitive or self.kind.chunks:  # what must not, or can't, lie in the broker
                 raise
             return self._send_with_arguments(arguments, task_id, error, **options)
         if options:  # `link` or a chain's travel with the message: Celery composes it, and says if it can't

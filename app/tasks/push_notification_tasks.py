@@ -20,6 +20,18 @@ def send_booking_confirmation_push(
 
 
 @message_task
+def send_booking_expired_push(
+    self: MessageTask[Any], device_tokens: list[str], booking_data: dict[str, Any]
+) -> Result:
+    """Tell a passenger, on every phone of theirs, that the time to pay is over and the seats are on sale again.
+
+    `booking_data`: booking_reference, origin, destination and, if known, booking_id and trip_id. Returns
+    success, message, booking_reference, sent_count, failed_count. Raises InvalidPayload, DeliveryFailed.
+    """
+    return self.send_now(device_tokens=device_tokens, booking_data=booking_data)
+
+
+@message_task
 def send_trip_status_push(self: MessageTask[Any], device_tokens: list[str], trip_data: dict[str, Any]) -> Result:
     """Tell a passenger how the trip stands; on the phone, and while unsent, a newer status replaces an older one.
 
@@ -67,3 +79,24 @@ def send_promotional_push(
     DeliveryFailed, OutcomeNotKnown.
     """
     return self.send_now(device_tokens=device_tokens, promotion_data=promotion_data)
+
+
+@message_task
+def send_bulk_push_notification(self: MessageTask[Any], notification_data: dict[str, Any]) -> Result:
+    """Push the same to many: a campaign, which can be watched, paused, resumed and cancelled under the task's id.
+
+    `notification_data`: user_tokens ({user: [tokens]}, up to 1,000,000 tokens; one given twice is sent to once),
+    title, body (up to 1,000 characters) and, if wanted, data for the app. RETRY while it goes on; then returns
+    success, message, total_users, total_tokens, success_count, failure_count: tokens as given, and the last two
+    make up all. Raises InvalidPayload, DeliveryFailed if no token was reached, DatabaseUnavailable.
+    """
+    return self.send_now(notification_data=notification_data)
+
+
+@message_task
+def send_bulk_chunk_push(self: MessageTask[Any]) -> Result:
+    """Push to one chunk of a bulk push, whose row holds everything; it is called by its campaign alone.
+
+    Returns success, message, sent_count, failed_count. Raises DeliveryFailed, InvalidPayload.
+    """
+    return self.send_now()

@@ -61,9 +61,9 @@ def bad_request(*fields: str) -> dict[str, Any]:
 class FcmStandIn(StandIn):
     """`url` is the FCM base URL; `write_service_account` gives the file with which to come in.
 
-    A well-formed message takes the Behaviour of its token in `tokens`, else the next of `script`; a valid grant
-    takes the next of `grant_script`. `grants` counts the access tokens issued, `lifetime` is what they last (s);
-    `messages` holds each accepted message as it came.
+    A well-formed message takes the Behaviour of its target in `tokens` (a registration token, or "fid:" and an
+    installation id), else the next of `script`; a valid grant takes the next of `grant_script`. `grants` counts
+    the access tokens issued, `lifetime` is what they last (s); `messages` holds each accepted message as it came.
     """
 
     def __init__(self, ledger: Ledger, authority: Authority, *, port: int = 0) -> None:
@@ -144,7 +144,7 @@ class FcmStandIn(StandIn):
         message = orjson.loads(body).get("message", {})
         if field := _bad_field(message):
             return await self.play(request, fcm_error("INVALID_ARGUMENT", bad_request(field)), Response())
-        behaviour = self.tokens.get(message["token"]) or (self.script.popleft() if self.script else ORDINARY)
+        behaviour = self.tokens.get(_target(message)) or (self.script.popleft() if self.script else ORDINARY)
         name = f"projects/{PROJECT}/messages/{secrets.token_hex(8)}"
         if behaviour.accept:
             self._accept(name, message)
@@ -156,7 +156,7 @@ class FcmStandIn(StandIn):
         self._ledger.accept(
             "push",
             id=name,
-            token=message["token"],
+            token=_target(message),
             title=message["notification"]["title"],
             body=message["notification"]["body"],
             data=message.get("data", {}),
@@ -166,11 +166,18 @@ class FcmStandIn(StandIn):
         )
 
 
+def _target(message: dict[str, Any]) -> str:
+    """The registration token, or "fid:" and the installation id."""
+    return str(message["token"]) if "token" in message else f"fid:{message['fid']}"
+
+
 def _bad_field(message: dict[str, Any]) -> str | None:
     """The first field that FCM would refuse."""
     targets = [name for name in ("token", "topic", "condition", "fid") if name in message]
-    if targets != ["token"] or not isinstance(message["token"], str) or not message["token"]:
+    if targets not in (["token"], ["fid"]):
         return "message"
+    if not isinstance(message[targets[0]], str) or not message[targets[0]]:
+        return f"message.{targets[0]}"
     data = message.get("data", {})
     for index, value in enumerate(data.values()):
         if not isinstance(value, str):

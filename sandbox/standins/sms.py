@@ -20,16 +20,26 @@ _E164 = re.compile(r"\+[1-9]\d{6,14}")
 
 
 class SmsStandIn(StandIn):
-    """POST `{"to", "message", "from"}` to `url` with `api_key` as the bearer.
+    """POST `{"to", "message", "from"}`, under these `names`, to `url` with `api_key` in the header `key_header`.
 
     Each well-formed request takes the next Behaviour of `script`, if there is one.
     """
 
-    def __init__(self, ledger: Ledger, *, api_key: str, port: int = 0) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        api_key: str,
+        port: int = 0,
+        key_header: str = "Authorization: Bearer {key}",
+        names: tuple[str, str, str] = ("to", "message", "from"),
+    ) -> None:
         super().__init__([Route("/messages", self._messages, methods=["POST"])], port=port)
         self.script: deque[Behaviour] = deque()
         self._ledger = ledger
-        self._bearer = f"Bearer {api_key}"
+        name, _, value = key_header.partition(": ")
+        self._key_header, self._key = name, value.format(key=api_key)
+        self._names = dict(zip(("to", "message", "from"), names, strict=True))
 
     @property
     def url(self) -> str:
@@ -39,11 +49,13 @@ class SmsStandIn(StandIn):
     async def _messages(self, request: Request) -> Response:
         self.note_connection(request)
         body = await request.body()
-        if request.headers.get("authorization") != self._bearer:
+        if request.headers.get(self._key_header) != self._key:
             return _error(401, "unauthorized")
-        text = _parse(body)
+        given = _parse(body)
+        text = given | {ours: given.get(theirs) for ours, theirs in self._names.items()}
         if field := _bad_field(text):
-            return _error(422, "invalid_number" if field == "to" else "invalid_field", field)
+            code = "invalid_number" if field == "to" else "invalid_field"
+            return _error(422, code, self._names.get(field, field))
         behaviour = self.script.popleft() if self.script else ORDINARY
         message_id = f"sms-{secrets.token_hex(8)}"
         if behaviour.accept:

@@ -82,6 +82,15 @@ def test_apns_gets_its_own_words(provider: FcmProvider, fcm: FcmStandIn) -> None
     assert "collapse_key" not in message["android"]
 
 
+def test_an_installation_id_goes_where_fcm_wants_it(provider: FcmProvider, fcm: FcmStandIn) -> None:
+    fcm.tokens["fid:gone"] = fcm_error("UNREGISTERED")
+    one, gone = provider.send(PUSH, ["fid:cU8vXkq3QeWlPzR0aBcDeF", "fid:gone"])
+    assert isinstance(one, Receipt)
+    assert type(gone) is InvalidRecipient
+    assert [message.get("fid") for message in fcm.messages] == ["cU8vXkq3QeWlPzR0aBcDeF"]
+    assert "token" not in fcm.messages[0]
+
+
 def test_a_message_without_tag_and_ttl_leaves_them_to_fcm(provider: FcmProvider, fcm: FcmStandIn) -> None:
     provider.send(Push(reference="r", title="t", body="b"), ["token"])
     [message] = fcm.messages
@@ -109,6 +118,7 @@ def test_too_much_is_refused_before_it_is_sent(provider: FcmProvider, fcm: FcmSt
         (fcm_error(BAD), Rejected, BAD, None),
         (fcm_error(BAD, bad_request("message.data[0].value")), Rejected, BAD, None),
         (fcm_error(BAD, bad_request("message.token")), InvalidRecipient, BAD, None),
+        (fcm_error(BAD, bad_request("message.fid")), InvalidRecipient, BAD, None),
         (fcm_error(BAD, apns_error(410, "Unregistered")), InvalidRecipient, BAD, None),
         (fcm_error(BAD, apns_error(400, "BadDeviceToken")), InvalidRecipient, BAD, None),
         (fcm_error(BAD, apns_error(400, "BadTopic")), Rejected, BAD, None),

@@ -33,11 +33,8 @@ def gateway(ledger: Ledger) -> Iterator[SmsStandIn]:
         yield standin
 
 
-def connect(
-    url: str, *, api_key: str = API_KEY, connect_timeout: float = 5.0, timeout: float = 15.0
-) -> SmsHttpProvider:
-    http = HttpClient(connect_timeout=connect_timeout, timeout=timeout)
-    return SmsHttpProvider(http, url=url, api_key=api_key, sender="Pafar")
+def connect(url: str, *, api_key: str = API_KEY, timeout: float = 15.0) -> SmsHttpProvider:
+    return SmsHttpProvider(HttpClient(timeout=timeout), url=url, api_key=api_key, sender="Pafar")
 
 
 @pytest.fixture
@@ -108,7 +105,9 @@ def test_the_id_is_found(
         (answer(422, {"error": {"code": "invalid", "field": "to"}}), InvalidRecipient, "invalid", None),
         (answer(400, {"error": "invalid_number"}), InvalidRecipient, "invalid_number", None),
         (answer(400, {"code": "invalid_number"}), InvalidRecipient, "invalid_number", None),
+        (answer(400, {"error": "insufficient_balance"}), Misconfigured, "insufficient_balance", None),
         (answer(401, b""), Misconfigured, "401", None),
+        (answer(402, b""), Misconfigured, "402", None),
         (answer(403, b"<html>"), Misconfigured, "403", None),
         (answer(404, {"error": "no such page"}), Misconfigured, "404", None),
         (answer(307, b"", headers={"Location": "https://elsewhere.example/"}), Misconfigured, "307", None),
@@ -117,7 +116,14 @@ def test_the_id_is_found(
         (answer(503, b"[]"), Transient, "503", None),
         (answer(429, b""), RateLimited, "429", None),
         (answer(409, b""), OutcomeUnknown, "409", None),
-        (answer(200, {"error": {"code": "no_credit"}}), Rejected, "no_credit", None),
+        (answer(413, b""), Rejected, "413", None),
+        (answer(415, b""), Misconfigured, "415", None),
+        (answer(429, b"", headers={"Retry-After": "20"}), RateLimited, "429", 20),
+        (answer(200, {"error": {"code": "no_credit"}}), Misconfigured, "no_credit", None),
+        (answer(200, {"error": "throttled"}, headers={"Retry-After": "7"}), RateLimited, "throttled", 7),
+        (answer(200, {"error": {"code": "internal_error"}}), Transient, "internal_error", None),
+        (answer(200, {"error": {"code": "invalid_number"}}), InvalidRecipient, "invalid_number", None),
+        (answer(200, {"error": {"code": "spam"}}), Rejected, "spam", None),
         (answer(200, {"success": False}), Rejected, "200", None),
         (answer(200, {"id": "a", "status": "Rejected"}), Rejected, "200", None),
         (answer(200, {"status": "failed", "field": "to"}), InvalidRecipient, "200", None),

@@ -41,7 +41,10 @@ def text(kind: Any, arguments: dict[str, Any]) -> str:
 
 def test_a_delay_says_which_trip_how_long_and_until_when() -> None:
     told = text(DELAY, delay())
-    assert told == ("Pafar: your trip PF7K2Q is delayed by 45 min. New departure: 15 Jan 10:45 WAT. We are sorry.")
+    assert told == (
+        "Pafar: Hello Ada Obi, your trip PF7K2Q is delayed by 45 min. New departure: 15 Jan 10:45 WAT."
+        " We are sorry."
+    )
     parts = split(told)
     assert (parts.encoding, len(parts.parts)) == ("gsm0338", 1)
 
@@ -51,7 +54,19 @@ def test_a_code_comes_first_and_says_what_it_is_for_and_how_long_it_lives(purpos
     told = text(OTP, otp(purpose=purpose))
     assert told.startswith(f"493817 is your Pafar {purpose.replace('_', ' ')} code.")
     assert "10 minutes" in told
-    assert "Never share" in told
+    assert "Don't share it" in told
+    parts = split(told)
+    assert (parts.encoding, len(parts.parts)) == ("gsm0338", 1)
+
+
+@pytest.mark.parametrize("domain", ["pafar.example", "d" * 52 + ".example"])
+@pytest.mark.parametrize("code", ["4938", "4938172056"])
+def test_a_pages_last_line_is_exactly_what_browsers_look_for(code: str, domain: str) -> None:
+    payload = validate(OTP, otp(code, purpose="password_reset"), DEFAULTS)
+    told = render_sms(OTP, payload, web_otp_domain=domain)
+    first, last = told.split("\n")
+    assert first.startswith(f"{code} is your ")
+    assert last == f"@{domain} #{code}"
     parts = split(told)
     assert (parts.encoding, len(parts.parts)) == ("gsm0338", 1)
 

@@ -15,11 +15,11 @@ from app.messages.render import TEMPLATES, render_sms
 
 KINDS_PAGE = Path(__file__).parents[2] / "docs/reference/kinds.md"
 DEFAULTS = Defaults(currency="NGN", locale="en_NG", timezone="Africa/Lagos", phone_region=None)
-#: The longest that happens: two long names, a family's seats, a zone without an abbreviation.
+#: The longest that happens: names of stations, a family's seats, a zone without an abbreviation.
 LONG: dict[str, Any] = {
     "booking_reference": "PF7K2QXMBT",
-    "origin": "Port Harcourt",
-    "destination": "Ouagadougou",
+    "origin": "Ouagadougou Gare Routière Centrale",
+    "destination": "Bobo-Dioulasso Gare Routière",
     "departure_time": "2024-09-25T22:45:00+05:30",
     "new_departure_time": "2024-09-25T22:45:00+05:30",
     "seats": ["12A", "12B", "13A", "13B"],
@@ -48,7 +48,7 @@ def segments(kind: Kind) -> str:
         "booking_data": LONG,
         "trip_data": LONG,
     }
-    parts = split(render_sms(kind, validate(kind, arguments, DEFAULTS)))
+    parts = split(render_sms(kind, validate(kind, arguments, DEFAULTS), web_otp_domain="d" * 60))
     assert parts.encoding == "gsm0338"
     return str(len(parts.parts))
 

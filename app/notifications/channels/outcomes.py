@@ -15,7 +15,7 @@ from app.messages.payloads import details
 from app.notifications import circuit
 from app.notifications.outcome import Failed, Postponed, Recordable, Unanswered
 from app.notifications.store import Claim
-from app.providers.errors import OutcomeUnknown, Permanent, ProviderError, RateLimited
+from app.providers.errors import Misconfigured, OutcomeUnknown, Permanent, ProviderError, RateLimited
 
 T = TypeVar("T")
 
@@ -40,12 +40,21 @@ def hand_over(
 ) -> T:
     """Send through the channel's circuit. A fault of our own, or a time limit, leaves the outcome unknown."""
     try:
-        return circuit.call(channel, send, error_in)
-    except ProviderError:
+        result = circuit.call(channel, send, error_in)
+    except ProviderError as error:
+        _alarm(channel, error)
         raise
     except Exception as error:
         log.exception("a send broke off")
         raise OutcomeUnknown(f"{type(error).__name__} while sending") from error
+    _alarm(channel, error_in(result))
+    return result
+
+
+def _alarm(channel: Channel, error: ProviderError | None) -> None:
+    """Refused credentials stop the channel for everybody, and only an operator can mend them."""
+    if isinstance(error, Misconfigured):
+        log.error("the channel is stopped", channel=str(channel), reason=reason(error))
 
 
 def not_accepted(held: Claim, kind: Kind, error: ProviderError) -> Recordable:
@@ -68,7 +77,7 @@ def retriable(kind: Kind, error: ProviderError) -> bool:
 
 def next_wait(held: Claim, error: ProviderError) -> float:
     """Seconds until the next attempt; what the provider asked for is a floor, jitter spreads the crowd."""
-    if isinstance(error, circuit.CircuitOpen):  # nothing was tried: it does not count as a failure of its own
+    if isinstance(error, circuit.CircuitOpen):  # nothing was tried: how often says nothing about the provider
         return (error.retry_after or 0.0) + random.uniform(0, CIRCUIT_SPREAD)  # noqa: S311 - jitter, no secret
     if isinstance(error, RateLimited):
         floor = error.retry_after or RATE_LIMIT_WAIT

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.core.errors import DatabaseUnavailable
 from app.messages.base import Channel, Kind
+from app.messages.payloads import details
 from app.messages.render import render_push
 from app.notifications import devices
 from app.notifications.channels.outcomes import (
@@ -23,7 +24,7 @@ from app.notifications.outcome import Failed, Postponed, Recordable, Sent
 from app.notifications.store import Claim
 from app.providers import registry
 from app.providers.base import Push, PushResult, Receipt
-from app.providers.errors import InvalidRecipient, OutcomeUnknown, ProviderError, Rejected
+from app.providers.errors import InvalidRecipient, Misconfigured, OutcomeUnknown, ProviderError, Rejected
 
 
 def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
@@ -32,14 +33,14 @@ def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
         reference=str(held.id),
         title=rendered.title,
         body=rendered.body,
-        data=rendered.data,
+        data=rendered.data | getattr(details(payload), "data", {}),
         tag=rendered.tag,
         ttl=seconds_left(held),
     )
     tokens = held.pending_tokens or []
     try:
         provider = registry.push()
-        results = hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_of_all)
+        results = hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_in)
     except ProviderError as error:
         outcome = not_accepted(held, kind, error)
         return replace(outcome, failed_count=len(tokens)) if isinstance(outcome, Failed) else outcome
@@ -49,17 +50,23 @@ def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
     return _tally(held, kind, payload, pairs)
 
 
-def _error_of_all(results: list[PushResult]) -> ProviderError | None:
-    """What kept FCM from taking any of them; None if it took one, or if only the devices are to blame."""
-    if any(isinstance(result, Receipt) for result in results):
-        return None
+def _error_in(results: list[PushResult]) -> ProviderError | None:
+    """What kept FCM from taking any of them; None if it took one, or if only the devices are to blame.
+
+    Refused credentials are found even so: those of APNs are ours, and only iPhones show that they are wrong.
+    """
     errors = [r for r in results if isinstance(r, ProviderError)]
+    refused = next((e for e in errors if isinstance(e, Misconfigured)), None)
+    if refused or len(errors) < len(results):
+        return refused
     return next((e for e in errors if not isinstance(e, InvalidRecipient | Rejected)), None)
 
 
 def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushResult]]) -> Recordable:
     """Sum up a push: tokens that can still be tried in time are postponed, the rest is counted."""
-    accepted = [r for _, r in results if isinstance(r, Receipt)]
+    accepted = [(token, r) for token, r in results if isinstance(r, Receipt)]
+    times = getattr(payload, "times", {})  # a bulk push counts a token as often as it was given
+    told = sum(times.get(token, 1) for token, _ in accepted)
     errors = [(token, r) for token, r in results if isinstance(r, ProviderError)]
     again = [(token, e) for token, e in errors if retriable(kind, e)]
     failed = len(errors) - len(again)
@@ -72,12 +79,12 @@ def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushR
             reason=reason(worst),
             unknown=any(isinstance(e, OutcomeUnknown) for _, e in again),
             pending_tokens=tuple(token for token, _ in again),
-            sent_count=len(accepted),
+            sent_count=told,
             failed_count=failed,
         )
-    total_sent, total_failed = held.sent_count + len(accepted), held.failed_count + len(errors)
+    total_sent, total_failed = held.sent_count + told, held.failed_count + len(errors)
     if total_sent == 0:
         return Failed(reason(errors[0][1]), failed_count=len(errors))
     result = success(kind, payload, sent_count=total_sent, failed_count=total_failed)
-    provider_id = accepted[0].provider_id if accepted else None
-    return Sent(result, provider_id, sent_count=len(accepted), failed_count=len(errors))
+    provider_id = accepted[0][1].provider_id if accepted else None
+    return Sent(result, provider_id, sent_count=told, failed_count=len(errors))
