@@ -54,12 +54,15 @@ def hold(session: Session, *, trip_id: int, user_id: int, seats: Sequence[str]) 
     )
     session.add(booking)
     session.flush()
-    _claim(session, booking, wanted)
+    claim(session, booking, wanted)
     return booking
 
 
-def _claim(session: Session, booking: Booking, wanted: Sequence[str]) -> None:
-    """Seats first, in order, then the trip: everybody locks in this order, so nobody deadlocks."""
+def claim(session: Session, booking: Booking, wanted: Sequence[str]) -> None:
+    """Take the seats `wanted`, sorted, for a booking that has none. Raises SeatsTaken; roll back then.
+
+    Seats first, in order, then the trip: everybody locks in this order, so nobody deadlocks.
+    """
     claimed = session.scalars(
         text(
             "INSERT INTO booking_seats (booking_id, trip_id, seat_no)"

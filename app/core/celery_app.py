@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 from app.core.config import get_settings
@@ -20,12 +22,46 @@ ROUTES = {
     "app.tasks.cleanup_tasks.*": {"queue": "cleanup"},
 }
 
-#: What beat starts, and how often (seconds).
-BEAT_SCHEDULE = {
+#: What beat starts, and how often (seconds) or when (UTC).
+BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "prepare-partitions": {"task": "app.tasks.cleanup_tasks.prepare_partitions", "schedule": 3600.0},
+    "expired-reservations": {
+        "task": "app.tasks.cleanup_tasks.cleanup_expired_reservations",
+        "schedule": 300.0,
+    },
+    # By the clock, in the quiet hours: an interval of a day starts anew with every beat that is started.
+    "inactive-sessions": {
+        "task": "app.tasks.cleanup_tasks.cleanup_inactive_user_sessions",
+        "schedule": crontab(hour="1", minute="10"),
+    },
+    "temporary-files": {
+        "task": "app.tasks.cleanup_tasks.cleanup_temporary_files",
+        "schedule": crontab(hour="1", minute="40"),
+    },
+    "old-trip-locations": {"task": "app.tasks.cleanup_tasks.cleanup_old_trip_locations", "schedule": 3600.0},
+    # Soon after midnight: a day that is just over is dropped whole, and little of the next is too old.
+    "old-notifications": {
+        "task": "app.tasks.cleanup_tasks.cleanup_old_notifications",
+        "schedule": crontab(hour="0", minute="20"),
+    },
+    "cleanup-report": {
+        "task": "app.tasks.cleanup_tasks.generate_cleanup_report",
+        "schedule": crontab(hour="2", minute="10"),
+    },
 }
 
-_TASK_MODULES = ("email_tasks", "sms_tasks", "push_notification_tasks", "cleanup_tasks")
+
+def next_due(task: str, moment: datetime) -> datetime:
+    """When beat starts a task the next time after `moment` (with a zone). Raises KeyError for another's task."""
+    schedule = {entry["task"]: entry["schedule"] for entry in BEAT_SCHEDULE.values()}[task]
+    if isinstance(schedule, float):
+        return moment + timedelta(seconds=schedule)
+    last, until_next, _ = schedule.remaining_delta(moment)
+    due: datetime = last + until_next
+    return due
+
+
+_TASK_MODULES = ("email_tasks", "sms_tasks", "push_notification_tasks", "cleanup_tasks", "canary_tasks")
 
 #: Seconds after which an unacknowledged message is handed out again. The outbox recovers sooner; this is the
 #: net below it, and must be longer than every hard time limit (a longer task ran 4 times).
@@ -87,6 +123,8 @@ def _configuration() -> dict[str, Any]:
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         "beat_schedule": BEAT_SCHEDULE,
+        "beat_scheduler": "app.worker.scheduler:TellingScheduler",
+        "beat_max_loop_interval": 10,  # so that a beat that stands still is seen within a minute
     }
 
 

@@ -18,7 +18,7 @@ from app.core.errors import DatabaseUnavailable, SettingsError
 
 #: Every wait has an end: a statement, a lock, a transaction left open, a server that vanished. Seconds for
 #: connecting and keepalives, milliseconds for the rest.
-CONNECT_ARGS = {
+CONNECT_ARGS: dict[str, str | int] = {
     "connect_timeout": 3,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -44,13 +44,18 @@ def engine() -> Engine:
         return _engine
 
 
-def _create() -> Engine:
+def database_url() -> str:
+    """DATABASE_URL as libpq reads it, whichever of its schemes was set. Raises SettingsError without one."""
     url = get_settings().database_url
     if url is None:
         raise SettingsError("DATABASE_URL is missing; e.g. postgresql://user:password@host:5432/pafar")
     _, _, rest = url.partition("://")
+    return f"postgresql://{rest}"
+
+
+def _create() -> Engine:
     return create_engine(
-        f"postgresql+psycopg://{rest}",
+        database_url().replace("postgresql:", "postgresql+psycopg:", 1),
         pool_size=5,
         max_overflow=20,  # a worker's threads at their busiest; idle ones are given back
         pool_timeout=5,
@@ -88,19 +93,20 @@ def transaction() -> Iterator[Connection]:
 
     Raises DatabaseUnavailable when the server can't be reached or went away; other database errors pass.
     """
-    with _unavailable(), engine().begin() as connection:
+    with naming_outages(), engine().begin() as connection:
         yield connection
 
 
 @contextmanager
 def session() -> Iterator[Session]:
     """As `transaction`, for the ORM: `with session() as s: …` commits at the end."""
-    with _unavailable(), sessionmaker(engine(), expire_on_commit=False).begin() as orm_session:
+    with naming_outages(), sessionmaker(engine(), expire_on_commit=False).begin() as orm_session:
         yield orm_session
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def naming_outages() -> Iterator[None]:
+    """Inside the block, an error that means "not now" is raised as DatabaseUnavailable; others pass."""
     try:
         yield
     except PoolTimeout as error:

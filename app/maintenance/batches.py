@@ -1,0 +1,46 @@
+"""Work in batches, each committed by itself, so that nobody waits long for a lock; whoever wants hears of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from sqlalchemy import Connection
+
+from app.core.database import transaction
+
+#: Called after every batch with the number of rows that went.
+Watcher = Callable[[int], None]
+
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+
+
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """Inside the block, `watcher` hears of every batch of this thread's cleanings."""
+    token = _watchers.set((*_watchers.get(), watcher))
+    try:
+        yield
+    finally:
+        _watchers.reset(token)
+
+
+def done(rows: int) -> None:
+    """Say that a batch is over, with which `rows` went."""
+    for watcher in _watchers.get():
+        watcher(rows)
+
+
+def in_batches(delete: Callable[[Connection], int], *, size: int, deadline: float) -> int:
+    """Call `delete` until it finds fewer than `size` rows, or `deadline` (time.monotonic) is past; rows in all."""
+    gone = 0
+    while time.monotonic() < deadline:
+        with transaction() as connection:
+            batch = delete(connection)
+        done(batch)
+        gone += batch
+        if batch < size:
+            break
+    return gone

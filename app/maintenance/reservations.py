@@ -1,0 +1,118 @@
+"""Expired holds: the booking ends, its seats are free again, and the passenger hears of it, all in one commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Row, text
+
+from app.core.database import transaction
+from app.maintenance.batches import done
+from app.messages.base import InvalidPayload
+from app.messages.kinds import KINDS
+from app.notifications import submit
+from app.providers.fcm import FID
+
+log = structlog.get_logger(__name__)
+
+#: Holds released in one transaction: whoever books on their trips waits for it, a tenth of a second at most.
+BATCH = 1000
+#: Seconds for one run; less than the 300 until the next.
+BUDGET = 240.0
+
+# The clock as a subquery is read once, so that the index on expires_at serves; bare, each row would read it anew.
+_DUE = "status = 'pending' AND expires_at <= (SELECT clock_timestamp())"
+
+# A booking that is being paid is locked, and left to its payment. Locks are taken as a new hold takes them, seats
+# first, then trips in the order of their ids; NO KEY, as a new hold keeps a key lock on its trip from the start.
+_RELEASE = text(f"""
+    WITH due AS (
+        SELECT id FROM bookings WHERE {_DUE}
+        ORDER BY expires_at LIMIT :batch FOR NO KEY UPDATE SKIP LOCKED
+    ), expired AS (
+        UPDATE bookings SET status = 'expired' FROM due WHERE bookings.id = due.id
+        RETURNING bookings.id, reference, user_id, trip_id
+    ), freed AS (
+        UPDATE booking_seats SET live = false FROM expired WHERE booking_id = expired.id AND live
+        RETURNING booking_seats.trip_id
+    ), given_back AS (
+        SELECT trip_id, count(*) AS seats FROM freed GROUP BY trip_id
+    ), locked AS (
+        SELECT trips.id, seats FROM trips JOIN given_back ON trip_id = trips.id
+        ORDER BY trips.id FOR NO KEY UPDATE OF trips
+    ), counted AS (
+        -- least(): a trip whose count is wrong already must not keep the seats of all others
+        UPDATE trips SET available_seats = least(available_seats + seats, total_seats)
+        FROM locked WHERE trips.id = locked.id
+    )
+    SELECT expired.id AS booking_id, reference, expired.trip_id, users.locale,
+           origin.city AS origin, destination.city AS destination, origin.timezone,
+           array(SELECT CASE kind WHEN 'fid' THEN :fid ELSE '' END || token
+                 FROM device_tokens WHERE user_id = users.id) AS tokens
+    FROM expired
+    JOIN users ON users.id = user_id
+    JOIN trips ON trips.id = trip_id
+    JOIN routes ON routes.id = route_id
+    JOIN terminals origin ON origin.id = origin_id
+    JOIN terminals destination ON destination.id = destination_id
+""")  # noqa: S608 - made of constants
+
+
+def release_all(*, seconds: float = BUDGET) -> list[str]:
+    """Release every expired hold, a batch a commit, for `seconds` at most; returns the bookings' references.
+
+    Runs at the same time share the work. Raises DatabaseUnavailable; what was committed by then stays.
+    """
+    deadline = time.monotonic() + seconds
+    references: list[str] = []
+    while True:
+        with transaction() as connection:
+            batch = release_expired(connection)
+        done(len(batch))
+        references += batch
+        if len(batch) < BATCH or time.monotonic() > deadline:
+            return references
+
+
+def release_expired(connection: Connection, *, batch: int = BATCH) -> list[str]:
+    """Release up to `batch` holds whose time is over, the oldest first, in the caller's transaction.
+
+    Returns the bookings' references. A passenger with the app is told by a push in the same transaction.
+    """
+    expired = connection.execute(_RELEASE, {"batch": batch, "fid": FID}).all()
+    _tell(connection, [_hold_ended(row) for row in expired if row.tokens])
+    return [row.reference for row in expired]
+
+
+def count_expired(connection: Connection) -> int:
+    """How many holds a release would find now."""
+    return int(connection.execute(text(f"SELECT count(*) FROM bookings WHERE {_DUE}")).scalar_one())  # noqa: S608
+
+
+def _hold_ended(row: Row[Any]) -> dict[str, Any]:
+    """The arguments of the push."""
+    told = ("booking_id", "trip_id", "origin", "destination", "timezone", "locale")
+    data = {"booking_reference": row.reference, **{name: row._mapping[name] for name in told}}
+    return {"device_tokens": row.tokens, "booking_data": data}
+
+
+def _tell(connection: Connection, events: list[Mapping[str, Any]]) -> None:
+    kind = KINDS["booking_expired_push"]
+    try:
+        submit.accept_many(connection, kind, events)
+    except InvalidPayload:
+        # One passenger's odd data must not hold the seats of all the others; nothing is written yet.
+        good = [event for event in events if _can_be_told(event)]
+        log.warning("passengers can't be told that their hold ended", count=len(events) - len(good))
+        submit.accept_many(connection, kind, good)
+
+
+def _can_be_told(event: Mapping[str, Any]) -> bool:
+    try:
+        submit.check(KINDS["booking_expired_push"], event)
+    except InvalidPayload:
+        return False
+    return True

@@ -1,0 +1,187 @@
+"""Cleanup runs: each leaves a line in `cleanup_runs`, and two runs of one task never overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+from zlib import crc32
+
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import String
+
+from app.core.celery_app import BEAT_SCHEDULE, next_due
+from app.core.redaction import redact
+from app.maintenance.batches import watched
+from app.maintenance.connections import autocommit
+
+#: Days that a line is kept.
+KEPT_DAYS = 90
+#: Half of the lock's name; the other half is the task's.
+LOCK_SPACE = 7_236_002
+#: Characters of an error that are kept.
+ERROR_LENGTH = 300
+#: How late a run may begin: the one before may take as long, by its task's time limit.
+GRACE = timedelta(minutes=10)
+#: What stands before a recorded task's name in the schedule.
+MODULE = "app.tasks.cleanup_tasks."
+
+Clean = Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """A task's newest run; unfinished, it is under way or was killed.
+
+    `batches`: those that it committed; `due_at`: when the schedule wanted it, or its start if it came before that;
+    `next_due_at`: when the schedule wants the next.
+    """
+
+    task: str
+    started_at: datetime
+    age_seconds: float
+    finished: bool
+    cleaned: int | None
+    error: str | None
+    batches: int | None
+    milliseconds: float | None
+    due_at: datetime
+    next_due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """A task that should have begun by `due_at` and has not; None: no run of any task has ever been recorded."""
+
+    task: str
+    due_at: datetime | None
+    ever_ran: bool
+
+
+@dataclass(slots=True)
+class _Batches:
+    count: int = 0
+
+    def add(self, _rows: int) -> None:
+        self.count += 1
+
+
+def recorded(clean: Clean) -> Clean:
+    """Decorate a cleanup task's function: its run is recorded, its exception too before it is raised again.
+
+    While another process runs the same task, nothing is done and the result says so:
+    {"success": True, "skipped": "running", "message": …, "cleaned_count": 0}.
+    """
+    task = clean.__name__
+
+    @wraps(clean)
+    def run() -> dict[str, Any]:
+        with autocommit() as connection:
+            if not _alone(connection, task):
+                message = f"Not run: another run of {task} is under way"
+                return {"success": True, "skipped": "running", "message": message, "cleaned_count": 0}
+            run_id, batches = _begin(connection, task), _Batches()
+            try:
+                with watched(batches.add):
+                    result = clean()
+            except Exception as error:
+                with suppress(DBAPIError):  # the database may be what went wrong
+                    _end(connection, run_id, batches.count, error=_in_short(error))
+                raise
+            _end(connection, run_id, batches.count, cleaned=result.get("cleaned_count"))
+            return result
+
+    return run
+
+
+def _alone(connection: Connection, task: str) -> bool:
+    """Whether this session now holds the task's lock; it ends with the connection, whatever happens."""
+    name = {"space": LOCK_SPACE, "task": crc32(task.encode()) >> 1}
+    return bool(
+        connection.scalar(text("SELECT pg_try_advisory_lock(CAST(:space AS int), CAST(:task AS int))"), name)
+    )
+
+
+# Due when the run before it said; a first run, and one that nobody waited for yet, when it starts.
+_BEGIN = text("""
+    INSERT INTO cleanup_runs (task, started_at, due_at, next_due_at)
+    SELECT CAST(:task AS varchar), :now, least(:now, (
+        SELECT next_due_at FROM cleanup_runs WHERE task = :task ORDER BY started_at DESC LIMIT 1
+    )), :next_due_at
+    RETURNING id
+""")
+
+
+def _begin(connection: Connection, task: str) -> int:
+    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    values = {"task": task, "now": now, "next_due_at": next_due(MODULE + task, now)}
+    return int(connection.execute(_BEGIN, values).scalar_one())
+
+
+def _end(
+    connection: Connection, run_id: int, batches: int, *, cleaned: int | None = None, error: str | None = None
+) -> None:
+    connection.execute(
+        text(
+            "UPDATE cleanup_runs SET finished_at = clock_timestamp(), batches = :batches, cleaned = :cleaned,"
+            " error = :error WHERE id = :id"
+        ),
+        {"id": run_id, "batches": batches, "cleaned": cleaned, "error": error},
+    )
+
+
+def _in_short(error: Exception) -> str:
+    """The class and the first line: a database's further lines quote rows."""
+    first = (str(error).splitlines() or [""])[0]
+    return redact(f"{type(error).__name__}: {first}")[:ERROR_LENGTH]
+
+
+_LAST = text("""
+    SELECT newest.task, started_at, cleaned, error, batches, due_at, next_due_at,
+           extract(epoch FROM finished_at - started_at)::float8 * 1000 AS milliseconds,
+           extract(epoch FROM clock_timestamp() - started_at)::float8 AS age_seconds,
+           finished_at IS NOT NULL AS finished
+    FROM unnest(:tasks) AS named(task), LATERAL (
+        SELECT * FROM cleanup_runs WHERE cleanup_runs.task = named.task ORDER BY started_at DESC LIMIT 1
+    ) AS newest
+""").bindparams(bindparam("tasks", type_=ARRAY(String)))
+
+
+def last(connection: Connection, tasks: list[str]) -> dict[str, LastRun]:
+    """The newest run of each of these tasks (names without their module); one that never ran is not there."""
+    return {row.task: LastRun(**row._mapping) for row in connection.execute(_LAST, {"tasks": tasks})}
+
+
+def scheduled() -> list[str]:
+    """The recorded tasks that beat starts, without their module."""
+    return [
+        entry["task"].removeprefix(MODULE) for entry in BEAT_SCHEDULE.values() if entry["task"].startswith(MODULE)
+    ]
+
+
+def overdue(connection: Connection, now: datetime) -> list[Overdue]:
+    """Scheduled tasks that were due more than GRACE before `now` (with a zone) and have not begun since.
+
+    One that never ran was due from the first recorded run of any task on; without any, all are named.
+    """
+    newest = last(connection, scheduled())
+    first: datetime | None = connection.scalar(text("SELECT min(started_at) FROM cleanup_runs"))
+    found = []
+    for task in scheduled():
+        due = newest[task].next_due_at if task in newest else first and next_due(MODULE + task, first)
+        if due is None or due + GRACE < now:
+            found.append(Overdue(task, due, ever_ran=task in newest))
+    return found
+
+
+def forget_old(connection: Connection) -> int:
+    """Delete lines older than KEPT_DAYS; returns how many."""
+    return connection.execute(
+        text("DELETE FROM cleanup_runs WHERE started_at < clock_timestamp() - make_interval(days => :days)"),
+        {"days": KEPT_DAYS},
+    ).rowcount

@@ -1,0 +1,223 @@
+"""How PostgreSQL answers the maintenance's statements on filled tables: by the right index, in the right days.
+
+Each statement is explained at the very moment the product sends it, with its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, event
+
+from app.core.database import engine, transaction
+from app.maintenance import database_stats, locations, reservations, retention, runs, small_tables
+from app.maintenance.partitions import NOTIFICATIONS, TRIP_LOCATIONS, Partitioned
+from app.notifications import overview
+from tests import data, past
+from tests.house import House
+from tests.past import day_ago, messages, noon, positions
+from tests.rows import change
+
+WEEK, MONTH = timedelta(days=7), timedelta(days=30)
+EXPLAINED = ("SELECT", "WITH", "DELETE", "UPDATE")
+
+
+@dataclass
+class Plans:
+    """What was planned: each node's type with the table that it reads and the index that it searches."""
+
+    read: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, node: dict[str, Any]) -> None:
+        table, index = node.get("Relation Name", ""), node.get("Index Name", "")
+        if table or index:
+            self.read.append((node["Node Type"], table, index if "Index Cond" in node else ""))
+        for child in node.get("Plans", []):
+            self.add(child)
+
+    def tables(self, parent: Partitioned) -> set[str]:
+        return {table for _, table, _ in self.read if table.startswith(f"{parent.table}_p")}
+
+    def indexes(self) -> set[str]:
+        return {index for _, _, index in self.read if index}
+
+    def read_whole(self) -> set[str]:
+        """The big tables that were read from end to end."""
+        whole = {table for node, table, _ in self.read if node == "Seq Scan"}
+        with transaction() as connection:
+            query = "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND reltuples >= 1000"
+            return set(connection.exec_driver_sql(query, (list(whole),)).scalars())
+
+
+@contextmanager
+def plans() -> Iterator[Plans]:
+    """The plans of every statement that is sent inside the block."""
+    found = Plans()
+
+    def explain(connection: Connection, _: Any, statement: str, values: Any, *__: Any) -> None:
+        if statement.lstrip().startswith(EXPLAINED) and not isinstance(values, list):
+            cursor = connection.connection.cursor()
+            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+            [[plan]] = cursor.fetchall()
+            found.add(plan[0]["Plan"])
+
+    event.listen(engine(), "before_cursor_execute", explain)
+    try:
+        yield found
+    finally:
+        event.remove(engine(), "before_cursor_execute", explain)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _filled(whole_house: House) -> Iterator[None]:
+    """Some tens of thousands of rows in every table that grows."""
+    whole_house.clean()
+    past.forget()
+    _travel()
+    for days in (9, 8, 3, 1, 0):
+        positions(noon(days) - timedelta(hours=11), 20_000)
+    positions(datetime.now(UTC) - WEEK - timedelta(minutes=1), 20_000)
+    change("UPDATE trip_locations SET trip_id = id % 400")
+    for days in (40, 31, 3, 1):
+        messages(noon(days), 3_000)
+    messages(datetime.now(UTC) - MONTH - timedelta(seconds=30), 3_000)
+    messages(noon(2), 3_000, status="queued", waiting=True, subject="somebody's trip")
+    _small()
+    with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+    yield
+    whole_house.clean()
+    past.forget()
+
+
+def _travel() -> None:
+    """20,000 bookings of two seats on as many trips, a hundredth of them holds that are over."""
+    data.make_trip(seats=200)
+    change(
+        "INSERT INTO trips (route_id, bus_id, departure_time, price, currency, total_seats, available_seats)"
+        " SELECT route_id, bus_id, departure_time, price, currency, 200, 100 FROM trips, generate_series(2, 20000)"
+    )
+    change("INSERT INTO users (name, email) SELECT 'Ada', n || '@example.com' FROM generate_series(1, 5000) AS n")
+    change("INSERT INTO device_tokens (user_id, token, platform) SELECT id, 'phone ' || id, 'android' FROM users")
+    change(
+        "INSERT INTO bookings (reference, user_id, trip_id, status, total_amount, currency, expires_at)"
+        " SELECT 'PF' || translate(CAST(n + 200000 AS text), '01', 'AB'), n % 5000 + 1, n,"
+        " CASE WHEN n % 100 = 0 THEN 'pending' ELSE 'confirmed' END, 1, 'NGN',"
+        " clock_timestamp() - interval '1 minute' FROM generate_series(1, 20000) AS n"
+    )
+    change(
+        "INSERT INTO booking_seats (booking_id, seat_no, trip_id)"
+        " SELECT id, id || seat, trip_id FROM bookings, unnest(ARRAY['a', 'b']) AS seat"
+    )
+
+
+def _small() -> None:
+    change(
+        "INSERT INTO campaigns (id, state, total_users, total_tokens, created_at)"
+        " SELECT gen_random_uuid(), 'running', 1, 1, clock_timestamp() - n * interval '1 hour'"
+        " FROM generate_series(1, 5000) AS n"
+    )
+    change(
+        "INSERT INTO subjects (subject, revision, created_at) SELECT 'trip ' || n, 1, clock_timestamp()"
+        " - n * interval '1 hour' FROM generate_series(1, 20000) AS n"
+    )
+    change(
+        "INSERT INTO idempotency_keys (key, notification_id, created_at) SELECT 'key ' || n, gen_random_uuid(),"
+        " clock_timestamp() - n * interval '1 hour' FROM generate_series(1, 20000) AS n"
+    )
+    change(
+        "INSERT INTO cleanup_runs (task, due_at, started_at, next_due_at) SELECT task, at, at, at FROM"
+        " unnest(CAST(:tasks AS text[])) AS task, (SELECT clock_timestamp() - n * interval '5 minutes' AS at"
+        " FROM generate_series(1, 5000) AS n)",
+        tasks=runs.scheduled(),
+    )
+
+
+@pytest.fixture
+def looked() -> Callable[[Callable[[Connection], Any]], Plans]:
+    """The plans of what a function does, which is undone."""
+
+    def look(work: Callable[[Connection], Any]) -> Plans:
+        with engine().connect() as connection, plans() as found:
+            work(connection)
+            connection.rollback()
+        return found
+
+    return look
+
+
+Look = Callable[[Callable[[Connection], Any]], Plans]
+
+
+def test_expired_holds(looked: Look) -> None:
+    found = looked(reservations.release_expired)
+    assert found.indexes() >= {"ix_bookings_pending_expiry", "pk_booking_seats", "ix_device_tokens_user_id"}
+    assert found.read_whole() == set()
+    assert looked(reservations.count_expired).indexes() == {"ix_bookings_pending_expiry"}
+
+
+def test_old_positions(looked: Look) -> None:
+    whole = {TRIP_LOCATIONS.partition(day_ago(days)) for days in (9, 8)}
+    before = datetime.now(UTC) - WEEK
+    found = looked(lambda connection: locations._delete_oldest(connection, before))
+    assert found.tables(TRIP_LOCATIONS) <= {*whole, TRIP_LOCATIONS.partition(before.date())}
+    assert {index[-5:] for index in found.indexes()} == {"_pkey"}
+    assert found.read_whole() == set()
+    few = noon(9) - timedelta(hours=11) + timedelta(microseconds=100)
+    found = looked(lambda connection: locations._count(connection, few, at_most=locations.HALF_DAY_MOST))
+    assert (found.tables(TRIP_LOCATIONS), found.read_whole()) == ({TRIP_LOCATIONS.partition(day_ago(9))}, set())
+
+
+def test_a_day_is_counted_in_itself(looked: Look) -> None:
+    day = TRIP_LOCATIONS.partition(day_ago(9))
+    assert looked(lambda connection: locations._count_all(connection, day)).tables(TRIP_LOCATIONS) == {day}
+    day = NOTIFICATIONS.partition(day_ago(40))
+    assert looked(lambda connection: retention._summarise_all(connection, day)).tables(NOTIFICATIONS) == {day}
+
+
+def test_old_messages(looked: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 50)  # as small a part of a day as 5,000 are of a busy one
+    old = {NOTIFICATIONS.partition(day) for day in (day_ago(40), day_ago(31), day_ago(30))}
+    found = looked(lambda connection: retention._delete(connection, datetime.now(UTC) - MONTH))
+    assert found.tables(NOTIFICATIONS) <= old
+    assert found.read_whole() == set()
+    found = looked(lambda connection: retention._has_unfinished(connection, day_ago(40)))
+    assert (found.indexes(), found.read_whole()) == ({"pk_outbox"}, set())
+    assert looked(lambda c: database_stats.unfinished_before(c, noon(31))).indexes() == {"pk_outbox"}
+
+
+@pytest.mark.parametrize("small", [small_tables.KEYS, small_tables.SUBJECTS, small_tables.CAMPAIGNS])
+def test_small_tables_are_read_by_ranges_of_pages(
+    small: small_tables.Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_tables, "PAGES", 2)
+    with plans() as found:
+        small_tables._sweep_pages(small, datetime.now(UTC) - MONTH, 4)
+    assert ("Tid Range Scan", small.table, "") in found.read
+    assert found.read_whole() <= {"outbox"}  # what is still to do, and only that
+
+
+def test_runs_and_the_report_s_own_looks(looked: Look) -> None:
+    assert looked(lambda c: runs.last(c, runs.scheduled())).indexes() == {"ix_cleanup_runs_task_started_at"}
+    assert looked(database_stats.holds).indexes() == {"ix_bookings_pending_expiry"}
+    for look in (database_stats.tables, database_stats.unused_indexes, database_stats.clients):
+        assert not looked(look).read_whole() & {"bookings", "booking_seats", "outbox", "trips"}
+    looks = [looked(lambda c: database_stats.statuses(c, table)) for table in ("bookings", "notifications")]  # noqa: B023
+    assert not any(found.read_whole() & {"bookings", "notifications"} for found in looks)
+    assert looked(overview.backlog).read_whole() <= {"outbox"}
+
+
+def test_hot_tables_are_vacuumed_early() -> None:
+    hot = {"outbox", "subjects", "trips", "bookings", "booking_seats", NOTIFICATIONS.partition(day_ago(0))}
+    with transaction() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL AND relkind = 'r'"
+        )
+        options = {name: " ".join(chosen) for name, chosen in found}
+    assert {name for name in hot if "autovacuum_vacuum_scale_factor" in options.get(name, "")} == hot
+    assert "autovacuum_vacuum_insert_scale_factor" in options[TRIP_LOCATIONS.partition(day_ago(0))]
