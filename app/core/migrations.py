@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -27,8 +28,13 @@ def upgrade() -> None:
     command.upgrade(config(), "head")
 
 
+@cache
+def newest() -> str | None:
+    """The newest revision that this process's code knows."""
+    return ScriptDirectory.from_config(config()).get_current_head()
+
+
 def revisions() -> tuple[str | None, str | None]:
     """(the database's revision, the newest one); equal when nothing is left to run."""
-    head = ScriptDirectory.from_config(config()).get_current_head()
     with transaction() as connection:
-        return MigrationContext.configure(connection).get_current_revision(), head
+        return MigrationContext.configure(connection).get_current_revision(), newest()

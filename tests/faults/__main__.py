@@ -14,6 +14,7 @@ import orjson
 from sandbox.environment import ROOT
 from tests.faults.catalogue import faults
 from tests.faults.controls import CONTROLS
+from tests.faults.one import FULL, SUITE
 from tests.faults.runner import Job, run_all
 
 FOLDER = ROOT / ".faults"
@@ -34,7 +35,7 @@ def main() -> int:
     print(f"seed {arguments.seed}; logs and reports in {FOLDER}", flush=True)
     began = time.monotonic()
     try:
-        reports = run_all(chosen, FOLDER, arguments.seed)
+        reports = run_all(chosen, FOLDER, arguments.seed, FULL if arguments.full else SUITE)
     except KeyboardInterrupt:
         print("stopped; nothing is left running")
         return 130
@@ -78,6 +79,7 @@ def _parse(names: list[str]) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="name every fault and end")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="of the moments drawn (default: a new one)")
     parser.add_argument("--again", action="store_true", help="only those that broke a promise last time")
+    parser.add_argument("--full", action="store_true", help="at the size of real life: 20 minutes of backlog")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names):
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; --list names them")

@@ -1,4 +1,4 @@
-"""Faults of the broker's server and of the way to it: killed, frozen, cut off, silent, full."""
+"""Faults of the broker's server and of the way to it: killed, frozen, cut off, silent, out of memory or disk."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ BOOKING_PATIENCE = 5.0
 def broker_killed(rig: Rig) -> float:
     """SIGKILL to the broker at work, back after 5 s; meanwhile bookings are made and told."""
     rig.worker()
+    rig.watch_readiness()  # rows wait for the broker: the API stays ready
     trip, user = data.make_trip()
     rig.submit_each(50)
     rig.valkey.kill()
@@ -35,14 +36,15 @@ def broker_killed(rig: Rig) -> float:
 
 @fault(within=30.0)
 def broker_frozen(rig: Rig) -> float:
-    """SIGSTOP to the broker for 12 s; meanwhile bookings are made and told."""
+    """SIGSTOP to the broker for 30 s; meanwhile bookings are made and told."""
     rig.worker()
+    rig.watch_readiness()
     trip, user = data.make_trip()
     rig.submit_each(50)
     os.kill(rig.valkey.pid, signal.SIGSTOP)
     for seat in range(1, 6):
         _book(rig, trip, user, [str(seat)])
-    rig.pause(12.0)
+    rig.pause(30.0)
     os.kill(rig.valkey.pid, signal.SIGCONT)
     back = time.time()
     rig.submit_each(10)
@@ -92,6 +94,24 @@ def broker_full(rig: Rig) -> float:
     rig.submit_each(50)
     rig.pause(10.0)
     client.config_set("maxmemory", 0)
+    freed = time.time()
+    rig.submit_each(10)
+    rig.settle()
+    rig.expect(worker.alive, "the worker has ended")
+    return freed
+
+
+@fault(within=30.0)
+def broker_disk_full(rig: Rig) -> float:
+    """The broker's append-only file can't grow for 10 s, and it refuses every write."""
+    worker = rig.worker()
+    rig.watch_readiness()
+    rig.submit_each(50)
+    with rig.valkey.disk_full():
+        rig.submit_each(50)
+        rig.pause(10.0)
+        state = rig.broker_client().info("persistence")["aof_last_write_status"]
+        rig.expect(state == "err", f"the broker says that its last write was {state}")
     freed = time.time()
     rig.submit_each(10)
     rig.settle()

@@ -38,15 +38,30 @@ def leaks(secrets: Mapping[str, str], places: Mapping[str, bytes]) -> list[Breac
         Breach("I5", f"{what} lies in {place}")
         for what, secret in secrets.items()
         for place, content in places.items()
-        if any(_occurs(form, content) for form in forms(secret))
+        if _occurs(secret, content)
     ]
 
 
-def _occurs(form: bytes, content: bytes) -> bool:
-    """Whether it is there; a short number only by itself: within a longer one, or an id, it is there by chance."""
-    if form.isdigit() and len(form) < _CHANCE:
-        return re.search(rb"(?<![0-9a-f.])%b(?![0-9a-f])" % form, content) is not None
-    return form in content
+def _occurs(secret: str, content: bytes) -> bool:
+    if secret.isdigit() and len(secret) < _CHANCE:
+        return _stands_alone(secret.encode(), content)
+    return any(form in content for form in forms(secret))
+
+
+def _stands_alone(number: bytes, content: bytes) -> bool:
+    """Whether a short number is there by itself: within a longer one, or an id, it is there by chance."""
+    alone = re.compile(rb"(?<![0-9a-f.])%b(?![0-9a-f])" % number)
+    # Its neighbours are to be seen, so base64 is decoded: every event holds times of sixteen digits.
+    return any(alone.search(text) for text in (content, *_decoded(content))) or number.hex().encode() in content
+
+
+def _decoded(content: bytes) -> Iterator[bytes]:
+    """What the content's words say if they are base64, at each alignment."""
+    for word in re.findall(rb"[A-Za-z0-9+/_-]{9,}", content):
+        plain = word.translate(bytes.maketrans(b"-_", b"+/"))
+        for part in (plain[skip:] for skip in range(4)):
+            whole = part[: len(part) - (len(part) % 4 == 1)]
+            yield base64.b64decode(whole + b"=" * (-len(whole) % 4))
 
 
 def files(folder: Path, pattern: str) -> Iterator[tuple[str, bytes]]:

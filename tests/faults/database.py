@@ -7,30 +7,36 @@ from contextlib import ExitStack
 
 import psycopg
 
+from app.core.errors import DatabaseUnavailable
 from app.notifications.store import LEASE
 from sandbox.standins.script import slow
 from tests.faults import ledger
 from tests.faults.catalogue import fault
+from tests.faults.disks import small_disk
 from tests.faults.rig import Rig
 from tests.faults.workers import SOON
 
 HELD = 4  # texts that the gateway has accepted, and whose answer comes during the harm
 ANSWER = 3.0  # seconds after which it comes
+LONG = 12.0  # seconds: above those in which an outage must be told
 
 
 @fault(within=30.0)
 def database_cut_before_the_record(rig: Rig) -> float:
-    """The way to the database is cut for longer than the lease, then silent for 8 s, after a provider accepted."""
+    """The way to the database is cut beyond the lease, then silent for 12 s, after a provider accepted."""
     rig.worker()
+    readiness = rig.watch_readiness()
     held = _under_way(rig)
-    rig.database_proxy.refuse()
-    rig.pause(LEASE + 5.0)
-    rig.database_proxy.heal()
+    with readiness.lost():
+        rig.database_proxy.refuse()
+        rig.pause(LEASE + 5.0)
+        rig.database_proxy.heal()
     rig.wait(lambda: rig.unfinished() == 0, LEASE + SOON, "all is sent after the cut")
     held += _under_way(rig)
-    rig.database_proxy.silence()
-    rig.pause(8.0)
-    rig.database_proxy.heal()
+    with readiness.lost():
+        rig.database_proxy.silence()
+        rig.pause(LONG)
+        rig.database_proxy.heal()
     healed = time.time()
     rig.submit_each(10)
     _expect_first_attempt(rig, held)
@@ -41,12 +47,15 @@ def database_cut_before_the_record(rig: Rig) -> float:
 def database_restarted(rig: Rig) -> float:
     """The database is restarted in order, then killed and back after 3 s, each time with sends under way."""
     rig.worker()
+    readiness = rig.watch_readiness()
     held = _under_way(rig)
-    rig.postgres.restart()
+    with readiness.lost():
+        rig.postgres.restart()
     held += _under_way(rig)
-    rig.postgres.kill()
-    rig.pause(3.0)
-    rig.postgres.restart()
+    with readiness.lost():
+        rig.postgres.kill()
+        rig.pause(3.0)
+        rig.postgres.restart()
     back = time.time()
     rig.submit_each(10)
     _expect_first_attempt(rig, held)
@@ -69,12 +78,14 @@ def database_connections_killed(rig: Rig) -> float:
 
 @fault(within=30.0)
 def database_read_only(rig: Rig) -> float:
-    """The database takes no writes for 8 s, as a standby that is not yet promoted."""
+    """The database takes no writes for 12 s, as a standby that is not yet promoted."""
     worker = rig.worker()
+    readiness = rig.watch_readiness()
     held = _under_way(rig)
-    _administer(rig, "ALTER SYSTEM SET default_transaction_read_only = on", _RELOAD)
-    rig.pause(8.0)
-    _administer(rig, "ALTER SYSTEM RESET default_transaction_read_only", _RELOAD)
+    with readiness.lost():
+        _administer(rig, "ALTER SYSTEM SET default_transaction_read_only = on", _RELOAD)
+        rig.pause(LONG)
+        _administer(rig, "ALTER SYSTEM RESET default_transaction_read_only", _RELOAD)
     writable = time.time()
     rig.pause(0.5)  # a reload reaches every session a little later
     rig.submit_each(10)
@@ -87,6 +98,7 @@ def database_read_only(rig: Rig) -> float:
 def database_locked(rig: Rig) -> float:
     """The tables are locked for 8 s, and 60 threads wait for one of the pool's 25 connections."""
     rig.worker("-c", "60")
+    rig.watch_readiness()  # a lock passes, and a caller may wait for it
     held = _under_way(rig)
     with psycopg.connect(rig.database_url) as connection:
         connection.execute("LOCK TABLE notifications, outbox IN ACCESS EXCLUSIVE MODE")
@@ -99,13 +111,14 @@ def database_locked(rig: Rig) -> float:
 
 @fault(within=30.0)
 def database_connections_used_up(rig: Rig) -> float:
-    """Others take every connection that the server has, and each that frees up, for 6 s."""
+    """Others take every connection that the server has, and each that frees up, for 12 s."""
     rig.worker()
-    with ExitStack() as taken:
+    readiness = rig.watch_readiness()
+    with readiness.lost(), ExitStack() as taken:
         ours = taken.enter_context(psycopg.connect(rig.postgres.url, autocommit=True))
         count = 1 + _take(rig, taken, 120)
         held = _under_way(rig)
-        until = time.monotonic() + 6.0
+        until = time.monotonic() + LONG
         while time.monotonic() < until:
             count += _take(rig, taken, 200)
             ours.execute(_TERMINATE)
@@ -114,6 +127,32 @@ def database_connections_used_up(rig: Rig) -> float:
     rig.submit_each(10)
     _expect_first_attempt(rig, held)
     return freed
+
+
+@fault(within=30.0)
+def database_disk_full(rig: Rig) -> float:
+    """The disk that the tables lie on is full for 12 s, with sends under way; what is accepted then is refused."""
+    with small_disk(rig.postgres, rig.database_url) as disk:
+        worker = rig.worker()
+        held = _under_way(rig)
+        with disk.full():
+            rig.expect(_is_refused(rig), "2,000 messages were accepted on a full disk")
+            rig.pause(LONG)
+        freed = time.time()
+        rig.submit_each(10)
+        rig.expect(worker.alive, "the worker has ended")
+        _expect_first_attempt(rig, held)
+    return freed
+
+
+def _is_refused(rig: Rig) -> bool:
+    """Submit until nothing is accepted any more: the tables' last pages may have room."""
+    try:
+        for _ in range(100):
+            rig.submit(20)
+    except DatabaseUnavailable:
+        return True
+    return False
 
 
 #: Ends every session of the application's: the workers' and our own.

@@ -1,4 +1,4 @@
-"""Faults of FCM: refusals, of all or of some of a passenger's devices, and answers that don't come."""
+"""Faults of FCM: refusals, of all or of some of a passenger's devices, no access token, answers that are lost."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 from app.core.celery_app import celery_app
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import submit
+from app.notifications import replay, submit
+from app.notifications.circuit import COOL_DOWN
 from sandbox.standins.fcm import fcm_error
-from sandbox.standins.script import ACCEPT_THEN_DROP, DROP, HANG
+from sandbox.standins.script import ACCEPT_THEN_DROP, DROP, HANG, answer
 from tests import data
 from tests.faults.catalogue import fault
-from tests.faults.providers import expect_statuses, rows
+from tests.faults.providers import MANY, WAITING, expect_few, expect_statuses, rows
 from tests.faults.rig import Rig
 from tests.faults.workers import SOON
 
@@ -85,6 +86,29 @@ def fcm_answers_lost(rig: Rig) -> float:
     rig.notes.append(f"{unknown} unknown attempts")
     rig.expect(unknown >= 3, f"{unknown} unknown attempts, expected 3 or more")
     return done
+
+
+@fault(within=60.0, attempts=5)
+def fcm_token_endpoint_down(rig: Rig) -> float:
+    """The token endpoint answers 503, later 401, with pushes waiting that need a new token: few calls."""
+    rig.worker()
+    fcm, first = rig.stand_ins.fcm, rig.submit(1, "push")
+    rig.wait(lambda: rig.accepted(first) == 1, SOON, "the first push is sent")
+    for refusal in answer(503, {"error": "unavailable"}), answer(401, {"error": "invalid_client"}):
+        fcm.revoke()
+        fcm.grant_script.extend([refusal] * MANY)
+        rig.submit(WAITING, "push")
+        rig.wait(lambda: all(row["attempt"] for row in rows(rig, rig.intended)), SOON, "each has had its turn")
+        rig.pause(3.0)
+        expect_few(rig, f"{refusal.status}", MANY - len(fcm.grant_script), tries=SOON / COOL_DOWN)
+        fcm.grant_script.clear()
+        mended = time.time()
+        rig.settle()
+    with transaction() as connection:
+        rig.notes.append(f"{replay.replay(connection, replay.Choice(reason='Misconfigured'))} replayed")
+    rig.settle()
+    expect_statuses(rig, rig.intended, sent=1 + 2 * WAITING)
+    return mended
 
 
 def _submit_to(rig: Rig, tokens: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Runs one fault, judges it, and writes its report: `python -m tests.faults.one FOLDER FAULT APP SEED`."""
+"""Runs one fault, judges it, and writes its report: `python -m tests.faults.one FOLDER FAULT APP SEED SIZE`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import orjson
 
 from sandbox.processes import ProcessFailed
 from tests import data
-from tests.faults import canaries, invariants, ledger
+from tests.faults import canaries, invariants, ledger, readiness
 from tests.faults.catalogue import Fault, Skipped, faults
 from tests.faults.invariants import Breach
 from tests.faults.ledger import Story
-from tests.faults.rig import CODE, NotInTime, Rig
+from tests.faults.rig import NotInTime, Rig
+from tests.faults.sends import CODE
 
 REPORT = "report.json"
+#: SIZE of a fault: as a part of the suite, or as in real life.
+SUITE, FULL = "suite", "full"
 #: Seconds above a fault's limit at which a noisy machine is no excuse any more.
 SLACK = 15.0
 _MOST_STORIES = 20  # of offending messages in a report
@@ -45,11 +48,11 @@ class Report:
     stories: Sequence[dict[str, Any]] = ()
 
 
-def run(fault: Fault, folder: Path, *, app: str, random: Random) -> Report:
+def run(fault: Fault, folder: Path, *, app: str, random: Random, full: bool) -> Report:
     """Do the harm on a rig in `folder`, whose workers run `app`, and judge."""
     since: float | None = None
     failures: list[str] = []
-    with Rig(folder, app=app, random=random) as rig:
+    with Rig(folder, app=app, random=random, full=full) as rig:
         try:
             since = fault.harm(rig)
         except Skipped as skipped:
@@ -71,6 +74,7 @@ def _judge(fault: Fault, rig: Rig, since: float | None, failures: list[str]) -> 
         *invariants.nothing_late(stories),
         *invariants.seats_right(rig.database_url),
         *_leaks(rig),
+        *_untruths(rig),
         *invariants.bounded(stories, fault, memory=rig.memory, waiting=rig.waiting()),
     ]
     if fault.within is not None and recovery is not None and recovery > fault.within + SLACK:
@@ -100,6 +104,16 @@ def _recovery(stories: Sequence[Story], since: float) -> float:
     """Seconds from `since` until the last message was final."""
     ends = [story.row["finished_at"] for story in stories if story.row and story.row["finished_at"]]
     return max(0.0, max((end.timestamp() for end in ends), default=since) - since)
+
+
+def _untruths(rig: Rig) -> list[Breach]:
+    """What the API said of itself; the figures go to the notes."""
+    if rig.readiness is None:
+        return []
+    rig.readiness.stop()
+    said = rig.readiness.samples, rig.readiness.outages
+    rig.notes += readiness.shown(*said)
+    return readiness.truthful(*said)
 
 
 def _leaks(rig: Rig) -> list[Breach]:
@@ -133,9 +147,10 @@ def _key_of(account: Path) -> str:
 
 def main() -> None:
     """Run the fault that the command line names; a SIGTERM ends everything in order."""
-    folder, name, app, seed = sys.argv[1:]
+    folder, name, app, seed, size = sys.argv[1:]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    report = run(faults()[name], Path(folder), app=app, random=Random(f"{seed}/{name}"))
+    random = Random(f"{seed}/{name}")
+    report = run(faults()[name], Path(folder), app=app, random=random, full=size == FULL)
     (Path(folder) / REPORT).write_bytes(orjson.dumps(asdict(report), default=str, option=orjson.OPT_INDENT_2))
 
 

@@ -35,10 +35,11 @@ def providers_out(rig: Rig) -> float:
     rig.stand_ins.sms.script.extend([answer(503, {"error": "down"})] * MANY)
     rig.stand_ins.fcm.script.extend([answer(500, b"down")] * MANY)
     rig.worker()
+    rig.watch_readiness()  # messages are accepted all the same
     _submit_confirmations(rig)
     rig.pause(OUTAGE)
     for name, script in scripts.items():
-        _expect_few(rig, name, MANY - len(script), tries=OUTAGE / COOL_DOWN)
+        expect_few(rig, name, MANY - len(script), tries=OUTAGE / COOL_DOWN)
         script.clear()
     back = time.time()
     rig.settle()
@@ -62,7 +63,7 @@ def credentials_refused(rig: Rig) -> float:
     rig.wait(lambda: all(row["attempt"] for row in rows(rig, rig.intended)), SOON, "every message had its turn")
     rig.pause(3.0)
     for name, script in scripts.items():
-        _expect_few(rig, name, MANY - len(script), tries=SOON / COOL_DOWN)
+        expect_few(rig, name, MANY - len(script), tries=SOON / COOL_DOWN)
         script.clear()
     mended = time.time()
     failed = _statuses(rig, rig.intended)["failed"]
@@ -80,7 +81,7 @@ def _submit_confirmations(rig: Rig) -> None:
         rig.submit(WAITING, channel)
 
 
-def _expect_few(rig: Rig, provider: str, calls: int, *, tries: float) -> None:
+def expect_few(rig: Rig, provider: str, calls: int, *, tries: float) -> None:
     """Those under way when it began, and one whenever the circuit lets one through; not one for each message."""
     rig.notes.append(f"{provider} {calls} calls")
     allowed = THREADS + tries

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -17,35 +16,24 @@ import redis
 
 from app.core import migrations
 from app.core.celery_app import QUEUES
-from app.core.database import transaction
-from app.messages.kinds import KINDS
 from app.notifications import submit
 from app.notifications.relay import LONGEST_GRACE
 from app.notifications.store import LEASE
 from sandbox.environment import StandIns, environment, payload_key
+from sandbox.ports import free_port
 from sandbox.processes import Leftovers
 from sandbox.servers.postgres import PostgresServer
-from sandbox.servers.valkey import ValkeyServer
 from sandbox.standins.ledger import Ledger
-from tests import data
-from tests.faults import ledger
+from tests.faults import ledger, sends
 from tests.faults.canaries import Eavesdropper
-from tests.faults.proxy import FaultProxy
+from tests.faults.disks import BoundedValkey
+from tests.faults.proxy import HOST, FaultProxy
+from tests.faults.readiness import Readiness
 from tests.faults.worker import Command
 
-#: Seconds in which every message must be final once all is mended: the lease, the relay's longest wait, and time
-#: to send on a busy machine.
+#: Seconds in which every message must be final once all is mended, unless a fault says otherwise: the lease, the
+#: relay's longest wait, and time to send on a busy machine.
 PATIENCE = LEASE + LONGEST_GRACE + 35.0
-#: A one-time code that no number in a log is by chance, and too short to be taken for a phone number.
-CODE = "8206519"
-#: What the rig sends: our word for it → its kind, and where it gets the arguments.
-_SENDS: dict[str, tuple[str, Callable[..., dict[str, Any]]]] = {
-    "email": ("booking_confirmation_email", data.email),
-    "sms": ("booking_confirmation_sms", data.sms),
-    "push": ("booking_confirmation_push", data.push),
-    "delay": ("trip_delay_sms", data.delay),
-    "otp": ("otp_sms", partial(data.otp, CODE)),
-}
 _LOOK, _WEIGH = 0.2, 1.0  # seconds between two looks, and between two at the workers' memory
 
 
@@ -60,13 +48,16 @@ class Rig:
     are theirs alone. The stand-ins, with the scripts of what they do, are `stand_ins.smtp`, `.sms` and `.fcm`.
     """
 
-    def __init__(self, folder: Path, *, app: str, random: Random) -> None:
+    def __init__(self, folder: Path, *, app: str, random: Random, full: bool = False) -> None:
         self.folder = folder
         self.random = random
+        self.full = full  # at the size of real life, where the suite's own is smaller
+        self.patience = PATIENCE
         self.notes: list[str] = []  # what the fault wants to say besides
         self.failures: list[str] = []  # what it expected in vain
         self.intended: list[str] = []
         self.strangers: dict[str, str] = {}  # secrets that others put into the broker: no log may repeat them
+        self.readiness: Readiness | None = None  # what an API said of itself, if somebody asked
         self.memory = 0.0  # MiB, the most that any process of a worker took
         self._weigh_at = 0.0
         self._app = app
@@ -79,7 +70,7 @@ class Rig:
             self.entries = Ledger(self.folder / "accepted.jsonl")
             undo.callback(self.entries.close)
             self.postgres = undo.enter_context(PostgresServer(self.folder / "postgres", durable=False))
-            self.valkey = undo.enter_context(ValkeyServer(self.folder / "valkey", durable=False))
+            self.valkey = undo.enter_context(BoundedValkey(self.folder / "valkey", durable=False))
             self.stand_ins = undo.enter_context(StandIns(self.folder / "keys", self.entries))
             self.database_url = self.postgres.create_database("pafar")
             self.environment = environment(
@@ -87,7 +78,7 @@ class Rig:
                 valkey_url=self.valkey.url,
                 stand_ins=self.stand_ins,
                 payload_keys=payload_key(self.folder),
-            )
+            ) | {"OTP_LIMIT_PER_10_MINUTES": "0", "OTP_LIMIT_PER_DAY": "0"}  # one passenger gets all the codes
             os.environ.update(self.environment)
             migrations.upgrade()
             self._make_proxies(undo)
@@ -130,11 +121,24 @@ class Rig:
         """Start `celery -A app.core.celery_app <what> --loglevel=info <options>`."""
         name = f"{what}{len(self._commands) + 1}"
         named = ["-n", f"{name}@%h"] if what == "worker" else []
-        arguments = ["-A", app or self._app, what, "--loglevel=info", *named, *options]
+        arguments = ["celery", "-A", app or self._app, what, "--loglevel=info", *named, *options]
         command = Command(name, self.folder, arguments, self._workers_environment | changes)
         command.start()
         self._commands.append(command)
         return command
+
+    def watch_readiness(self) -> Readiness:
+        """Start an API by the documented command, and ask it from now on whether it is ready."""
+        port = str(free_port())
+        arguments = ["uvicorn", "--factory", "app.main:create_app", "--host", HOST, "--port", port]
+        api = Command("api", self.folder, arguments, self._workers_environment)
+        api.start()
+        self._commands.append(api)
+        api.wait_ready("Uvicorn running")
+        self.readiness = Readiness(f"http://{HOST}:{port}")
+        self._undo.callback(self.readiness.stop)
+        self.wait(lambda: self.readiness and self.readiness.is_ready, 30, "the API is ready")
+        return self.readiness
 
     def supervise(self) -> None:
         """From now on start every worker again that has died, as a supervisor does, while we wait."""
@@ -157,16 +161,11 @@ class Rig:
         `what`: confirmations by "email", "sms" or "push", "delay" texts (all about one trip, so that each
         supersedes those before it), one-time codes ("otp"). `changes` are tests.data's.
         """
-        kind, arguments = _SENDS[what]
-        if what == "delay":
-            changes = {"booking_reference": f"PF{self.random.randrange(10**6):06}"} | changes
-        with transaction() as connection:
-            accepted = [submit.accept(connection, KINDS[kind], arguments(**changes)) for _ in range(count)]
-        return self.intend([str(one.id) for one in accepted], [one.wake_up for one in accepted if one.wake_up])
+        return self.intend(*sends.accept(what, count, self.random, changes))
 
     def submit_each(self, count: int = 1) -> list[str]:
         """As `submit`, of everything that there is to send."""
-        return [id_ for what in _SENDS for id_ in self.submit(count, what)]
+        return [id_ for what in sends.SENDS for id_ in self.submit(count, what)]
 
     def intend(self, ids: list[str], wake_ups: Any = ()) -> list[str]:
         """Note these as messages that must arrive, after publishing `wake_ups`."""
@@ -236,13 +235,14 @@ class Rig:
         return sum(client.llen(key) for queue in QUEUES for key in client.keys(f"{queue}*"))
 
     def settle(self) -> None:
-        """Wait until every message is final and nothing waits in the broker, or PATIENCE is over."""
+        """Wait until every message is final, none waits and the API is ready, or patience is over."""
         with suppress(NotInTime):
-            self.wait(self._is_settled, PATIENCE, "every message is final")
+            self.wait(self._is_settled, self.patience, "every message is final")
 
     def _is_settled(self) -> bool:
         with suppress(psycopg.OperationalError, redis.RedisError):
-            return self.unfinished() == 0 and self.waiting() == 0
+            ready = self.readiness is None or self.readiness.is_ready
+            return ready and self.unfinished() == 0 and self.waiting() == 0
         return False
 
     def _ask(self, query: str) -> list[Any]:

@@ -16,13 +16,13 @@ import orjson
 
 from sandbox.environment import ROOT
 from sandbox.processes import Leftovers, Process
-from tests.faults.one import REPORT
+from tests.faults.one import FULL, REPORT, SUITE
 
 PRODUCT = "app.core.celery_app"
 #: Faults mostly wait (for a lease to end, for a server to be away): more at once than there are cores.
 LANES = 3
-#: Seconds after which a fault is given up; the longest takes half of it.
-TIMEOUT = 300.0
+#: Seconds after which a fault of this size is given up; the longest takes half of it.
+TIMEOUT = {SUITE: 300.0, FULL: 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Job:
     breach: str | None = None
 
 
-def run_all(jobs: Sequence[Job], folder: Path, seed: str) -> list[dict[str, Any]]:
+def run_all(jobs: Sequence[Job], folder: Path, seed: str, size: str) -> list[dict[str, Any]]:
     """Run the jobs, and print and return their reports as JSON, each with `passed` and `seconds`."""
     todo, running, reports = deque(jobs), dict[Job, tuple[Process, float]](), list[dict[str, Any]]()
     with Leftovers(folder):
@@ -43,8 +43,8 @@ def run_all(jobs: Sequence[Job], folder: Path, seed: str) -> list[dict[str, Any]
             while todo or running:
                 while todo and len(running) < LANES:
                     job = todo.popleft()
-                    running[job] = _start(job, folder, seed), time.monotonic()
-                for job in [job for job, (process, began) in running.items() if _is_over(process, began)]:
+                    running[job] = _start(job, folder, seed, size), time.monotonic()
+                for job in [job for job, (process, began) in running.items() if _is_over(process, began, size)]:
                     process, began = running.pop(job)
                     reports.append(_conclude(job, process, folder, time.monotonic() - began))
                 time.sleep(0.1)
@@ -58,17 +58,17 @@ def run_all(jobs: Sequence[Job], folder: Path, seed: str) -> list[dict[str, Any]
 STOP_TIMEOUT = 30.0
 
 
-def _start(job: Job, folder: Path, seed: str) -> Process:
+def _start(job: Job, folder: Path, seed: str, size: str) -> Process:
     home = folder / job.name
     shutil.rmtree(home, ignore_errors=True)
-    command = [sys.executable, "-m", "tests.faults.one", str(home), job.fault, job.app, seed]
+    command = [sys.executable, "-m", "tests.faults.one", str(home), job.fault, job.app, seed, size]
     return Process(
         job.name, command, run_dir=folder, log_path=home / "rig.log", cwd=ROOT, death_signal=signal.SIGTERM
     )
 
 
-def _is_over(process: Process, began: float) -> bool:
-    if process.alive and time.monotonic() - began > TIMEOUT:
+def _is_over(process: Process, began: float, size: str) -> bool:
+    if process.alive and time.monotonic() - began > TIMEOUT[size]:
         process.stop(STOP_TIMEOUT)
     return not process.alive
 

@@ -159,7 +159,10 @@ def test_a_secret_is_found_in_every_form_at_every_place(secret: str) -> None:
 def test_a_short_code_within_a_number_or_an_id_is_chance() -> None:
     code = {"the code": "8206519"}
     assert not canaries.leaks(code, {"log": b"at 1763930411.8206519, 18206519, 4c8206519a"})
-    assert canaries.leaks(code, {"log": b'{"otp_code": "8206519"}'})
+    assert not canaries.leaks(code, {"event": base64.b64encode(b'{"timestamp": 1763930411.8206519}')})
+    for told in b'{"otp_code": "8206519"}', b'1{"otp_code": "8206519"}', b"38206519"[1:]:
+        for form in told, base64.b64encode(told), base64.urlsafe_b64encode(told), told.hex().encode():
+            assert canaries.leaks(code, {"log": b"x " + form + b"."}), form
 
 
 # -- Ledgers and judges ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ STOP_TIMEOUT = 60.0  # what a supervisor grants it
 
 
 class Command:
-    """One of the platform's commands, `celery -A app …`, in a session of its own; `start` it, and again."""
+    """One of the platform's commands, a module and its arguments, in a session of its own; it may start again."""
 
     def __init__(self, name: str, folder: Path, arguments: list[str], environment: Mapping[str, str]) -> None:
         self.name = name
@@ -49,7 +49,7 @@ class Command:
         self._starts += 1
         self._process = Process(
             self.name,
-            [sys.executable, "-m", "celery", *self._arguments],
+            [sys.executable, "-m", *self._arguments],
             run_dir=self._folder,
             log_path=self._folder / "logs" / f"{self.name}-{self._starts}.log",
             env=self._environment,
@@ -95,6 +95,14 @@ class Command:
     def children(self) -> list[psutil.Process]:
         """The pool's forked children, without the relay."""
         return [p for p in self.family()[1:] if not _is_helper(p)]
+
+    def cpu_seconds(self) -> float:
+        """What all its processes have used so far."""
+        used = 0.0
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):
+                used += sum(process.cpu_times()[:2])
+        return used
 
     def memory(self) -> float:
         """MiB that the largest of its processes takes now."""
