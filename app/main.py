@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 
-from app.api import bookings, health, notifications, problems
+from app.api import alerts, bookings, campaigns, devices, health, metrics, notifications, payments, problems
+from app.api.request_id import RequestId
 from app.api.security import require_operator
 from app.core.config import get_settings
 from app.core.database import dispose
@@ -15,11 +17,18 @@ from app.core.errors import SettingsError
 from app.core.logging import configure
 from app.core.startup import check_startup
 from app.dashboard import pages
+from app.monitoring.alerts.evaluate import Evaluator
+from app.providers import registry
 
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    stopped = threading.Event()
+    # Here as well as in workers: that no worker is left must be told too.
+    threading.Thread(target=Evaluator().run, args=(stopped,), name="alerts", daemon=True).start()
     yield
+    stopped.set()
+    registry.close()
     dispose()
 
 
@@ -29,10 +38,20 @@ def create_app() -> FastAPI:
         check_startup(get_settings())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
-    configure()
+    configure(log_format=get_settings().log_format)
     app = FastAPI(title="Pafar tasks", lifespan=_lifespan)
+    app.add_middleware(RequestId)
     problems.install(app)
-    for router in (health.router, notifications.router, bookings.router):
+    for router in (
+        health.router,
+        metrics.router,
+        notifications.router,
+        campaigns.router,
+        devices.router,
+        bookings.router,
+        payments.router,
+        alerts.router,
+    ):
         app.include_router(router)
     app.include_router(pages.router, dependencies=[Depends(require_operator)])
     app.mount("/static", pages.static)

@@ -18,6 +18,7 @@ from celery.signals import before_task_publish
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
+from app.core import context
 from app.core.breaker import Breaker
 from app.core.celery_app import REDIS_TRANSPORT, celery_app
 from app.core.errors import BrokerUnavailable
@@ -55,6 +56,8 @@ def priority_list(queue: str, priority: int) -> str:
 def _stamp(headers: dict[str, Any] | None = None, **_: object) -> None:
     if headers is not None:
         headers.setdefault(PUBLISHED_AT, time.time())
+        if (request_id := context.request_id()) is not None:
+            headers.setdefault(context.REQUEST_ID, request_id)
 
 
 class Broker:
@@ -99,7 +102,7 @@ class Broker:
             pipe = channel.client.pipeline(transaction=False)
             for queue, priority in wanted:
                 pipe.lindex(priority_list(queue, priority), -1)
-            return {key: _published_at(raw) for key, raw in zip(wanted, pipe.execute(), strict=True)}
+            return {key: published_at(raw) for key, raw in zip(wanted, pipe.execute(), strict=True)}
 
     def lengths(self, queues: Iterable[str]) -> dict[str, int]:
         """How many messages wait in each queue, over all priorities. Raises BrokerUnavailable."""
@@ -107,6 +110,15 @@ class Broker:
         with self._guarded() as connection:
             channel: Any = connection.default_channel
             return {name: channel._size(name) for name in names}
+
+    @contextmanager
+    def redis(self) -> Iterator[Any]:
+        """The Redis client of a connection, to look without taking. Raises BrokerUnavailable, also elsewhere."""
+        if not celery_app.conf.broker_url.startswith(("redis", "sentinel")):
+            raise BrokerUnavailable("only a broker on Redis can be looked into")
+        with self._guarded() as connection:
+            channel: Any = connection.default_channel
+            yield channel.client
 
     @contextmanager
     def _guarded(self) -> Iterator[Connection]:
@@ -117,7 +129,7 @@ class Broker:
             except (*connection.connection_errors, *connection.channel_errors, KombuError) as error:
                 connection.collect()  # its state is unknown: the next caller connects anew
                 self.breaker.failed()
-                raise BrokerUnavailable("the broker did not take the message; the relay will") from error
+                raise BrokerUnavailable("the broker did not answer") from error
         self.breaker.succeeded()
 
     def _connections(self) -> Any:
@@ -125,7 +137,8 @@ class Broker:
         with self._lock:
             if self._pool is None or self._pool[0] != os.getpid():
                 on_redis = not celery_app.conf.broker_url.startswith("amqp")
-                options = {**REDIS_TRANSPORT, **self._timeouts} if on_redis else {}
+                # Not twice: kombu would sleep for two seconds in between, whatever the timeouts say.
+                options = {**REDIS_TRANSPORT, **self._timeouts, "max_retries": 0} if on_redis else {}
                 connection = celery_app.connection_for_write(
                     transport_options=options, connect_timeout=self._timeouts["socket_connect_timeout"]
                 )
@@ -149,7 +162,8 @@ def _send(producer: Producer, wake_up: WakeUp) -> None:
     )
 
 
-def _published_at(raw: bytes | None) -> float | None:
+def published_at(raw: bytes | None) -> float | None:
+    """When a message as it lies in a list was published; None for no message, 0.0 for one that does not say."""
     if raw is None:
         return None
     try:

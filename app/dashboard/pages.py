@@ -1,62 +1,72 @@
-"""The operators' page: how many messages stand where, what waits, and the newest of them."""
+"""The operators' pages: which there are, and what each shows."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.staticfiles import StaticFiles
-from fastapi.templating import Jinja2Templates
 
-from app.core.broker import broker
-from app.core.celery_app import QUEUES
-from app.core.database import transaction
-from app.core.errors import BrokerUnavailable
-from app.notifications import overview
-from app.notifications.status import Status
+from app.core import redis
+from app.dashboard import audit, campaigns, messages, overview, routes, schedule
+from app.dashboard.messages import Token
+from app.dashboard.rendering import HERE, page
+from app.dashboard.sources import ALERTS, REDIS, from_database
+from app.monitoring import workers
+from app.monitoring.alerts.homes import current
 
-HERE = Path(__file__).parent
-#: Nothing from elsewhere, and no script but our own file.
-POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-
-router = APIRouter(include_in_schema=False)
 static = StaticFiles(directory=HERE / "static")
-_templates = Jinja2Templates(directory=HERE / "templates")
-_templates.env.globals["statuses"] = list(Status)
+router = routes.router()
 
 
 @router.get("/")
-def show(request: Request, reference: str = Query(default="", max_length=40)) -> Response:
-    """The page; with `reference`, only that booking's messages."""
-    reference = reference.strip().upper()
-    with transaction() as connection:
-        counts = overview.counts(connection)
-        backlog = overview.backlog(connection)
-        newest = overview.newest(connection, booking_reference=reference or None)
-    page = {
-        "kinds": _by_kind(counts),
-        "backlog": backlog,
-        "queues": _queues(),
-        "newest": newest,
-        "reference": reference,
-        "hours": overview.WINDOW_HOURS,
-    }
-    response = _templates.TemplateResponse(request, "overview.html", page)
-    response.headers["Content-Security-Policy"] = POLICY
-    return response
+async def show_overview(request: Request, token: Token) -> Response:
+    """Does it work, and if not, why?"""
+    return await page(request, "overview.html", overview.shown, token=token)
 
 
-def _by_kind(counts: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    table: dict[str, dict[str, int]] = {}
-    for row in counts:
-        table.setdefault(row["kind"], {})[row["status"]] = row["count"]
-    return table
+@router.get("/workers")
+async def show_workers(request: Request, token: Token) -> Response:
+    """Who works, by their heartbeats."""
+
+    async def look() -> Mapping[str, Any]:
+        return {"workers": await REDIS.ask(lambda: workers.read(redis.client()))}
+
+    return await page(request, "workers.html", look, token=token)
 
 
-def _queues() -> dict[str, int] | None:
-    """Lengths by queue, None while the broker is away: that is not the same as empty."""
-    try:
-        return broker.lengths(QUEUES)
-    except BrokerUnavailable:
-        return None
+@router.get("/schedule")
+async def show_schedule(request: Request, token: Token) -> Response:
+    """What beat starts."""
+
+    async def look() -> Mapping[str, Any]:
+        return {"entries": await from_database(schedule.entries)}
+
+    return await page(request, "schedule.html", look, token=token)
+
+
+@router.get("/alerts")
+async def show_alerts(request: Request, token: Token) -> Response:
+    """What is amiss, what may soon be, and what was."""
+
+    async def look() -> Mapping[str, Any]:
+        return {"alerts": await ALERTS.ask(current)}
+
+    return await page(request, "alerts.html", look, token=token)
+
+
+@router.get("/actions")
+async def show_actions(request: Request, token: Token, before: int | None = Query(default=None, ge=1)) -> Response:
+    """What operators did; with `before`, what they did before that line."""
+
+    async def look() -> Mapping[str, Any]:
+        done = await from_database(lambda connection: audit.newest(connection, before=before))
+        full = done.value and len(done.value) == audit.PAGE
+        return {"done": done, "older": f"/actions?before={done.value[-1].id}" if done.value and full else None}
+
+    return await page(request, "actions.html", look, token=token)
+
+
+router.include_router(messages.router)
+router.include_router(campaigns.router)

@@ -1,26 +1,40 @@
-"""What a worker process does besides tasks: checks its settings, keeps partitions ahead, runs the relay.
+"""What a worker process does besides tasks: checks its settings, keeps partitions ahead, starts its companion.
 
 Celery imports this package by name.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 import click
 import structlog
 from celery.concurrency.prefork import TaskPool as ForkingPool
-from celery.signals import setup_logging, worker_init, worker_ready, worker_shutdown
+from celery.signals import (
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_ready,
+    worker_shutdown,
+)
 from click.core import ParameterSource
 
+from app.core import context
+from app.core.celery_app import celery_app
 from app.core.config import get_settings
 from app.core.database import dispose, transaction
 from app.core.errors import DatabaseUnavailable, SettingsError
 from app.core.logging import configure
 from app.core.startup import check_startup
 from app.maintenance import partitions
+from app.monitoring import signals
 from app.providers import registry
-from app.worker.relays import RelayProcess, RelayThread
+from app.worker.companion import Companion, CompanionProcess
+from app.worker.pulse import PulseStep, pulse
+from app.worker.vitals import About
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +42,24 @@ log = structlog.get_logger(__name__)
 #: (measured in docs/decisions.md).
 THREADS = 32
 
-_relay: RelayThread | RelayProcess | None = None
+celery_app.steps["consumer"].add(PulseStep)
+
+_companion: Companion | CompanionProcess | None = None
 
 
 @setup_logging.connect
 def _logging(loglevel: int = 20, **_: Any) -> None:
-    configure(loglevel)
+    configure(loglevel, get_settings().log_format)
+
+
+@task_prerun.connect
+def _begin(task_id: str, task: Any, **_: Any) -> None:
+    context.begin_task(task_id, task.name, task.request.get(context.REQUEST_ID))
+
+
+@task_postrun.connect
+def _end(**_: Any) -> None:
+    context.end()
 
 
 @worker_init.connect
@@ -43,6 +69,8 @@ def _check(sender: Any, **_: Any) -> None:
         check_startup(get_settings())
     except SettingsError as error:
         raise SystemExit(str(error)) from None
+    if get_settings().tracker:
+        signals.install()
     command = click.get_current_context(silent=True)
     if command is not None and not _given(command, "pool"):
         # Not the setting worker_pool: with it, Celery overrides an explicit `-P prefork`.
@@ -57,8 +85,18 @@ def _given(command: click.Context, option: str) -> bool:
 
 @worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:
-    global _relay  # noqa: PLW0603 - one relay for each worker is the point
-    _relay = RelayProcess() if isinstance(sender.pool, ForkingPool) else RelayThread()
+    global _companion  # noqa: PLW0603 - one companion for each worker is the point
+    forks = isinstance(sender.pool, ForkingPool)
+    about = About(
+        name=sender.hostname,
+        pid=os.getpid(),
+        pool=type(sender.pool).__module__.rpartition(".")[2],
+        concurrency=sender.controller.concurrency,
+        registered_tasks=sum(name.startswith("app.") for name in sender.app.tasks),
+        started_at=time.time(),
+    )
+    _companion = (CompanionProcess if forks else Companion)(about, pulse.shared)
+    _companion.start()
     try:
         with transaction() as connection:
             partitions.ensure_ahead(connection)
@@ -68,7 +106,7 @@ def _start(sender: Any, **_: Any) -> None:
 
 @worker_shutdown.connect
 def _stop(**_: Any) -> None:
-    if _relay is not None:
-        _relay.stop()
+    if _companion is not None:
+        _companion.stop()
     registry.close()
     dispose()

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery.worker.consumer import Consumer
 
+from app.worker.pulse import pulse
 from app.worker.request import HIDDEN
 
 log = structlog.get_logger(__name__)
@@ -30,7 +31,7 @@ class SturdyConsumer(Consumer):
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, trying again for as long as it takes; the stock wait grows to thirty seconds."""
         conn.ensure_connection = partial(
-            conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=2
+            _connect_turning, conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=2
         )
         return super().ensure_connected(conn)
 
@@ -54,6 +55,16 @@ class SturdyConsumer(Consumer):
     def on_decode_error(self, message: Any, exc: Any) -> None:
         log.error("a message can't be decoded and is dropped", size=len(message.body), reason=type(exc).__name__)
         message.ack()
+
+
+def _connect_turning(connect: Any, *args: Any, callback: Any, **options: Any) -> Any:
+    """Connect, and let each try count as a turn: a worker whose broker is away waits, it does not hang."""
+
+    def turn() -> None:
+        pulse.turn(set())
+        callback()
+
+    return connect(*args, callback=turn, **options)
 
 
 def _without_arguments(message: Any) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 from billiard.einfo import ExceptionInfo
 from celery.worker.request import Request
 
+from app.worker.pulse import pulse
+
 HIDDEN = "(…)"
 
 
@@ -30,6 +32,11 @@ class DiscreetRequest(Request):
     def info(self, safe: bool = False) -> Any:
         """As Celery's, without the arguments."""
         return {**super().info(safe=True), "args": HIDDEN, "kwargs": HIDDEN}
+
+    def on_accepted(self, pid: Any, time_accepted: Any) -> None:
+        """The pool has taken it."""
+        pulse.take((self.delivery_info or {}).get("routing_key") or "")
+        super().on_accepted(pid, time_accepted)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """Celery raises a child's MemoryError again in the parent: the worker ends, its message comes back and

@@ -1,0 +1,1 @@
+"""Alerts: what operators must be told by itself, without looking at a page."""

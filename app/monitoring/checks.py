@@ -1,0 +1,211 @@
+"""What health looks at, each by itself: a function a server, which may hang, and what its answer means.
+
+A check is a dictionary with healthy and message (a sentence with the figure), and what else it tells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from app.core import redis
+from app.core.broker import Broker
+from app.core.celery_app import QUEUES
+from app.core.config import get_settings, missing_for
+from app.core.database import transaction
+from app.core.migrations import newest
+from app.maintenance import runs
+from app.messages.base import Channel
+from app.monitoring import canary, keys, queues, samples, workers
+from app.monitoring.alerts.homes import connection
+from app.monitoring.queues import Holdings
+from app.monitoring.samples import Rates
+from app.monitoring.workers import Heartbeat
+from app.notifications import overview
+
+Check = dict[str, Any]
+
+#: From so many waiting messages on a queue is unhealthy.
+LONG = 1000
+#: Seconds without a turn of its main loop after which a worker hangs; of silence, after which a beat or the
+#: canaries of a queue are missed; that a message may be overdue for the relay.
+HANGS, MISSED_BEAT, MISSED_CANARY, OVERDUE = 30.0, 60.0, 120.0, 60.0
+#: Share of its memory limit above which a broker is nearly full.
+FULL = 0.9
+
+_broker = Broker(connect_timeout=0.5, reply_timeout=0.8, cool_down=0.0)
+
+_STATE = "SELECT current_setting('transaction_read_only')::bool, (SELECT version_num FROM alembic_version)"
+
+
+def holdings() -> Holdings:
+    """What the broker holds. Raises BrokerUnavailable."""
+    return queues.read(_broker)
+
+
+def heartbeats() -> tuple[list[Heartbeat], dict[str, float]]:
+    """As `workers.read`. Raises RedisError."""
+    return workers.read(redis.client())
+
+
+def rates() -> dict[str, Rates]:
+    """As `samples.rates`. Raises RedisError."""
+    raw: Any = redis.client().lrange(keys.SAMPLES, 0, keys.SAMPLES_KEPT - 1)
+    return samples.rates(samples.parse(raw))
+
+
+def canary_ages() -> dict[str, float | None]:
+    """Seconds since a canary last came through each queue, None: never. Raises RedisError."""
+    now = time.time()
+    flights = canary.read(redis.client())
+    return {queue: None if f.arrived_at is None else now - f.arrived_at for queue, f in flights.items()}
+
+
+def beat_age() -> float | None:
+    """Seconds since beat last looked at its schedule, None: never. Raises RedisError."""
+    at: Any = redis.client().get(keys.BEAT)
+    return None if at is None else max(0.0, time.time() - float(at))
+
+
+def backlog() -> dict[str, Any]:
+    """As `overview.backlog`. Raises DatabaseUnavailable."""
+    with transaction() as session:
+        return overview.backlog(session)
+
+
+def database() -> Check:
+    """Whether messages can be written: on a connection of its own, as those of the pool hang with the server."""
+    with connection() as session:
+        [(read_only, revision)] = session.execute(_STATE).fetchall()
+    if read_only:
+        return unhealthy("PostgreSQL takes no writes")
+    if revision != newest():
+        return unhealthy("PostgreSQL lacks migrations: run pafar migrate")
+    return healthy(f"PostgreSQL takes writes, at revision {revision}", revision=revision)
+
+
+def cleanup() -> Check:
+    """Whether each scheduled cleanup ran when it was due. Raises DatabaseUnavailable."""
+    with transaction() as session:
+        late = runs.overdue(session, datetime.now(UTC))
+        last = runs.last(session, runs.scheduled())
+    told = {task: asdict(run) for task, run in last.items()}
+    never = [run.task for run in late if not run.ever_ran]
+    if missed := [run.task for run in late if run.ever_ran]:
+        return unhealthy(f"not run when due: {', '.join(missed)}", runs=told, never_ran=never)
+    if failed := [task for task, run in last.items() if run.error]:
+        return unhealthy(f"failed at its last run: {', '.join(failed)}", runs=told, never_ran=never)
+    words = f"; not yet run at all: {', '.join(never)}" if never else ""
+    return healthy(f"{len(last)} cleanups ran when they were due{words}", runs=told, never_ran=never)
+
+
+def of_workers(found: tuple[list[Heartbeat], dict[str, float]]) -> Check:
+    """Who works; one that answers and consumes nothing is named."""
+    there, silent = found
+    told = [
+        {"name": w.name, "active_tasks": w.active_tasks, "registered_tasks": w.registered_tasks}
+        | {"pool": w.pool, "concurrency": w.concurrency, "memory_bytes": w.memory_bytes, "queues": w.queues}
+        | {"temp_free_ratio": w.temp_free_percent / 100}
+        | {"healthy": not _hangs(w), "last_taken_at": w.last_taken_at}
+        for w in there
+    ]
+    more = {"workers": told, "total_workers": len(there), "silent_workers": silent}
+    if not there:
+        return unhealthy("no worker is there", **more)
+    if idle := [w.name for w in there if _hangs(w)]:
+        return unhealthy(f"there, but consume nothing: {', '.join(idle)}", **more)
+    if unread := [queue for queue in QUEUES if not any(queue in w.queues for w in there)]:
+        return unhealthy(f"nobody consumes {', '.join(unread)}", **more)
+    return healthy(f"{len(there)} at work, on all queues", **more)
+
+
+def of_queues(found: Holdings, speeds: Mapping[str, Rates]) -> Check:
+    """What waits where; `length` has what waits over all priorities and what workers hold unacknowledged."""
+    told = {
+        name: {
+            "length": queue.length + queue.held,
+            "healthy": queue.length + queue.held < LONG,
+            "waiting": queue.length,
+            "held": queue.held,
+            "delayed": queue.delayed,
+            "oldest_seconds": queue.oldest_seconds,
+            **(asdict(speeds[name]) if name in speeds else {}),
+        }
+        for name, queue in found.queues.items()
+    }
+    total = sum(queue["length"] for queue in told.values())
+    if long := [f"{name} holds {queue['length']}" for name, queue in told.items() if not queue["healthy"]]:
+        return unhealthy(f"too much waits: {', '.join(long)}", queues=told, total_queued_tasks=total)
+    return healthy(f"{total} in all queues", queues=told, total_queued_tasks=total)
+
+
+def of_broker(found: Holdings) -> Check:
+    """Whether the broker may lose what it holds."""
+    server = found.server
+    if server is None:
+        return healthy("answers, and tells nothing of itself")
+    told = asdict(server)
+    if server.write_error:
+        return unhealthy("the broker can't write to its disk", **told)
+    if server.policy != "noeviction":
+        return unhealthy(f"the broker may drop messages: maxmemory-policy is {server.policy}", **told)
+    if server.max_bytes and server.used_bytes > FULL * server.max_bytes:
+        return unhealthy(f"{100 * server.used_bytes / server.max_bytes:.0f} % of its memory is in use", **told)
+    kept = "" if server.persistent else "; it keeps nothing over a restart, the relay publishes again"
+    return healthy(f"answers, {server.used_bytes / 2**20:.0f} MiB in use{kept}", **told)
+
+
+def of_canaries(ages: Mapping[str, float | None]) -> Check:
+    """Whether a task that goes into a queue comes out of it."""
+    told = {"ages": dict(ages)}
+    if late := {queue: age for queue, age in ages.items() if age is not None and age > MISSED_CANARY}:
+        return unhealthy(f"no canary came through {', '.join(late)} for {max(late.values()):.0f} s", **told)
+    if never := [queue for queue, age in ages.items() if age is None]:
+        return unhealthy(f"no canary has come through {', '.join(never)} yet", **told)
+    return healthy("canaries come through every queue", **told)
+
+
+def of_beat(age: float | None) -> Check:
+    """Whether the schedule is kept."""
+    if age is None:
+        return unhealthy("beat has never looked at its schedule", age_seconds=None)
+    words = f"beat looked at its schedule {age:.0f} s ago"
+    return (healthy if age <= MISSED_BEAT else unhealthy)(words, age_seconds=age)
+
+
+def of_relay(found: Mapping[str, Any]) -> Check:
+    """Whether what is due is published."""
+    late = found["oldest_seconds"] or 0.0
+    words = f"{found['waiting']} to do, " + (f"one for {late:.0f} s overdue" if late > 0 else "nothing overdue")
+    return (healthy if late <= OVERDUE else unhealthy)(words, **found)
+
+
+def of_providers(found: tuple[list[Heartbeat], dict[str, float]]) -> Check:
+    """Which channels are configured, and whose provider is left alone for a while."""
+    settings = get_settings()
+    broken = {channel for worker in found[0] for channel in worker.circuits_open}
+    told = {
+        channel.value: {"missing_settings": missing_for(channel, settings), "circuit_open": channel in broken}
+        for channel in Channel
+    }
+    if broken:
+        return unhealthy(f"left alone for a while, as it fails: {', '.join(sorted(broken))}", channels=told)
+    silent = [name for name, channel in told.items() if channel["missing_settings"]]
+    return healthy(f"unconfigured: {', '.join(silent)}" if silent else "all in use", channels=told)
+
+
+def healthy(message: str, **more: Any) -> Check:
+    """A check that found nothing wrong."""
+    return {"healthy": True, "message": message, **more}
+
+
+def unhealthy(message: str, **more: Any) -> Check:
+    """A check that found a fault, or could not look."""
+    return {"healthy": False, "message": message, **more}
+
+
+def _hangs(worker: Heartbeat) -> bool:
+    return not worker.queues or (worker.loop_seconds > HANGS and worker.pool != "solo")

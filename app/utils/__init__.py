@@ -1,0 +1,1 @@
+"""What other programs import by a fixed name."""

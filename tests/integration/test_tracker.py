@@ -1,0 +1,257 @@
+"""The tracker with Redis away, under a flood, with several workers: tasks never notice, counts stay right."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import uuid_utils.compat
+
+from app.core import redis
+from app.core.config import get_settings
+from app.core.errors import DatabaseUnavailable
+from app.messages.kinds import KINDS
+from app.monitoring import histogram, runs, statistics
+from app.monitoring.runs import FAILED, SUCCESS, Run
+from app.monitoring.signals import ERROR_LENGTH, explain
+from app.monitoring.tracker import BATCH, BELIEVED, BUFFER, Tracker
+from app.notifications import submit
+from app.tasks.sms_tasks import send_booking_confirmation_sms
+from sandbox.servers.valkey import ValkeyServer
+from sandbox.standins.script import slow
+from tests import data
+from tests.house import House, wait_until
+
+SOON = 60.0
+NAME = "import.timetable"
+OTP = "app.tasks.sms_tasks.send_otp_sms"
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
+    """A server of its own for statistics, which this process reads from; the broker is the house's."""
+    folder = tmp_path_factory.mktemp("statistics")
+    for part in (folder, folder.parent):
+        part.chmod(0o755)
+    with ValkeyServer(Path(folder), durable=False) as server:
+        monkeypatch.setenv("REDIS_URL", f"{server.url}/0")
+        get_settings.cache_clear()
+        redis.client.cache_clear()
+        yield server
+    monkeypatch.undo()
+    get_settings.cache_clear()
+    redis.client.cache_clear()
+
+
+@pytest.fixture
+def tracker(server: ValkeyServer) -> Iterator[Tracker]:
+    tracker = Tracker()
+    yield tracker
+    tracker.stop()
+
+
+def ended(task_id: str | None = None, **changes: Any) -> Run:
+    """A run that took a tenth of a second and has just ended."""
+    now = time.time()
+    values: dict[str, Any] = {"task_name": NAME, "status": SUCCESS, "started_at": now - 0.1, "ended_at": now}
+    return Run(task_id=task_id or uuid.uuid4().hex, **{**values, "seconds": 0.1, **changes})
+
+
+def successes() -> int:
+    return int(statistics.statistics()["successful_tasks"])
+
+
+def running() -> int:
+    return int(statistics.statistics()["running_tasks"])
+
+
+def send(house: House, number: int) -> None:
+    """Have a worker send so many texts, and see all of them arrive."""
+    for _ in range(number):
+        send_booking_confirmation_sms.delay(**data.sms())
+    wait_until(lambda: len(house.ledger.entries("sms")) == number, SOON)
+
+
+def test_a_frozen_redis_holds_no_task_and_counts_nothing_twice(house: House, server: ValkeyServer) -> None:
+    with house.worker():
+        send_booking_confirmation_sms.delay(**data.sms())
+        wait_until(lambda: successes() == 1, SOON)
+        house.ledger.clear()
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            send(house, 5)
+            time.sleep(8)  # longer than a reply is waited for: a batch is on its way, its answer is not
+            house.ledger.clear()
+            send(house, 5)
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+        wait_until(lambda: successes() >= 11, SOON)
+        time.sleep(3)
+    assert successes() == 11
+    assert statistics.totals().dropped == 0
+
+
+def test_what_happened_while_redis_was_dead_is_told_later(house: House, server: ValkeyServer) -> None:
+    server.stop()
+    with house.worker("-P", "prefork", "-c", "1"):
+        send(house, 3)
+        server.restart()
+        wait_until(lambda: successes() == 3, SOON)
+
+
+def test_two_workers_add_up(house: House, server: ValkeyServer) -> None:
+    with house.worker("-n", "one@%h"), house.worker("-n", "two@%h", "-P", "prefork", "-c", "2"):
+        send(house, 20)
+        wait_until(lambda: successes() == 20, SOON)
+    assert statistics.percentiles(measure="run")["count"] == 20
+    assert statistics.totals().outcomes == {
+        ("app.tasks.sms_tasks.send_booking_confirmation_sms", "successful"): 20
+    }
+
+
+def test_forked_children_tell_before_they_end(house: House, server: ValkeyServer) -> None:
+    with house.worker("-P", "prefork", "-c", "1", "--max-tasks-per-child", "1"):
+        send(house, 3)
+        wait_until(lambda: successes() == 3, SOON)
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork", "solo"])
+def test_a_worker_that_stops_tells_all_it_knows(house: House, server: ValkeyServer, pool: str) -> None:
+    with house.worker("-P", pool):
+        send_booking_confirmation_sms.delay(**data.sms()).get(timeout=SOON)
+    assert successes() == 1
+
+
+def test_a_killed_child_is_told_of_by_its_parent(house: House, server: ValkeyServer) -> None:
+    house.sms.script.append(slow(20))
+    with house.worker("-P", "prefork", "-c", "1") as worker:
+        result = send_booking_confirmation_sms.delay(**data.sms())
+        wait_until(lambda: running() == 1, SOON)
+        for child in psutil.Process(worker.pid).children():
+            if "spawn" not in " ".join(child.cmdline()):
+                child.kill()
+        wait_until(lambda: (statistics.status(result.id) or {})["retry_count"] == 1, SOON)
+
+
+def test_a_killed_worker_runs_nothing_any_more(house: House, server: ValkeyServer) -> None:
+    house.sms.script.append(slow(SOON))
+    with house.worker() as worker:
+        send_booking_confirmation_sms.delay(**data.sms())
+        wait_until(lambda: running() == 1, SOON)
+        time.sleep(BELIEVED)
+        assert running() == 1
+        worker.kill()
+        wait_until(lambda: running() == 0, SOON)
+
+
+def test_it_can_be_turned_off(house: House, server: ValkeyServer) -> None:
+    with house.worker(TRACKER="false"):
+        result = send_booking_confirmation_sms.delay(**data.sms())
+        result.get(timeout=SOON)
+    assert statistics.status(result.id) is None
+
+
+def test_a_wake_up_that_came_twice_is_one_acceptance(house: House, server: ValkeyServer) -> None:
+    with house.worker():
+        message = submit.accept_now(KINDS["booking_confirmation_sms"], data.sms())
+        wait_until(lambda: successes() == 1, SOON)
+        send_booking_confirmation_sms.apply_async(task_id=str(message), retries=1)
+        wait_until(lambda: successes() == 2, SOON)
+    assert statistics.percentiles(measure="accepted", task="confirmation")["count"] == 1
+
+
+def test_beyond_the_buffer_runs_are_dropped_and_counted(server: ValkeyServer, tracker: Tracker) -> None:
+    server.stop()
+    tracker.flush()
+    for _ in range(BUFFER + 500):
+        tracker.record(ended())
+    server.restart()
+    tracker.flush()
+    kept = successes()
+    assert BUFFER <= kept <= BUFFER + BATCH  # one batch may have been on its way
+    assert statistics.totals().dropped == BUFFER + 500 - kept
+
+
+def test_a_run_that_can_not_be_written_does_not_stop_the_others(tracker: Tracker) -> None:
+    tracker.record(ended("\ud800"))  # a lone surrogate, which another program may send as an id
+    tracker.flush()
+    tracker.record(ended())
+    tracker.flush()
+    assert successes() == 1
+    assert statistics.totals().dropped == 1
+
+
+def test_reading_costs_the_same_however_many_tasks_there_were(tracker: Tracker) -> None:
+    def commands() -> Counter[str]:
+        client = redis.client()
+        client.config_resetstat()
+        statistics.statistics(24)
+        statistics.failure_rate(1)
+        statistics.percentiles(24)
+        stats: Any = client.info("commandstats")
+        return Counter({name.removeprefix("cmdstat_"): of["calls"] for name, of in stats.items()})
+
+    for _ in range(10):
+        tracker.record(ended())
+    tracker.flush()
+    few = commands()
+    for _ in range(5_000):
+        tracker.record(ended(seconds=time.time() % 3))
+    tracker.flush()
+    many = commands()
+    assert few["hgetall"] == many["hgetall"] <= 24 + 1 + 61 + 24 + 1
+    assert not {"keys", "scan"} & set(many)
+
+
+def test_only_the_newest_failures_are_listed(tracker: Tracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "FAILED_AT_MOST", 20)
+    for number in range(30):
+        tracker.record(ended(str(number), status=FAILED, ended_at=time.time() + number / 1000))
+    tracker.flush()
+    assert [f["task_id"] for f in statistics.failed()] == [str(n) for n in reversed(range(10, 30))]
+    assert [f["task_id"] for f in statistics.failed(limit=2)] == ["29", "28"]
+
+
+def test_what_was_never_accepted_counts_against_the_objective(tracker: Tracker) -> None:
+    accepted, late, refused = (str(uuid_utils.compat.uuid7()) for _ in range(3))
+    tracker.record(ended(accepted, task_name=OTP))
+    tracker.record(ended(late, task_name=OTP, skipped="expired"))
+    tracker.record(ended(refused, task_name=OTP, status=FAILED))
+    tracker.record(ended(str(uuid_utils.compat.uuid7()), task_name=OTP, skipped="opted out"))
+    tracker.record(ended("of-another-program", task_name=OTP))  # nobody knows when it was asked for
+    tracker.flush()
+    counts = statistics.totals().histograms["otp", "accepted"]
+    assert counts[histogram.NEVER] == 2
+    assert counts.total() == 3
+
+
+def test_a_sensitive_tasks_error_is_only_named_unless_it_is_ours() -> None:
+    assert explain(OTP, ValueError("not a code: 493817")) == "ValueError"
+    assert explain(OTP, "the code 493817 was refused") == "not told"
+    assert explain(OTP, DatabaseUnavailable("the database is away")) == "DatabaseUnavailable: the database is away"
+    assert explain(NAME, ValueError("ask ada@example.com")) == "ValueError: ask [email]"
+    assert len(explain(NAME, ValueError("very long " * 1000))) == ERROR_LENGTH
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95, 0.99])
+def test_a_percentile_is_at_most_a_third_off(share: float) -> None:
+    values = sorted(1.7**n * 0.0011 for n in range(25))
+    counts = Counter(histogram.bucket(value) for value in values)
+    found = histogram.percentile(counts, share)
+    assert found == pytest.approx(values[int(len(values) * share)], rel=0.34)
+
+
+def test_the_objectives_bounds_are_exact() -> None:
+    assert histogram.BOUNDS[histogram.bucket(5.0)] == 5.0
+    assert histogram.BOUNDS[histogram.bucket(60.0)] == 60.0
+    assert histogram.bucket(5.001) == histogram.bucket(5.0) + 1
+    assert histogram.percentile({}, 0.5) is None
+    assert histogram.percentile({histogram.NEVER: 1}, 0.5) == histogram.BOUNDS[-1]
