@@ -15,11 +15,13 @@ class ApiError(RuntimeError):
 
 
 class Api:
-    """Calls the API on 127.0.0.1:`port`. Every call raises ApiError."""
+    """Calls the API on 127.0.0.1:`port` with its key. Every call raises ApiError."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, key: str) -> None:
         self.port = port
         self.url = f"http://{HOST}:{port}"
+        self.pages = f"http://operator:{key}@{HOST}:{port}/"  # a browser signs in by itself
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
 
     def ready(self) -> bool:
         """Whether it could do its work now."""
@@ -39,6 +41,13 @@ class Api:
         booked: dict[str, Any] = self._call("POST", "/api/v1/bookings", body)
         return booked
 
+    def send(self, kind: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Accept one message; returns how it stands."""
+        accepted: dict[str, Any] = self._call(
+            "POST", "/api/v1/notifications", {"kind": kind, "arguments": arguments}
+        )
+        return accepted
+
     def notifications(self, booking_reference: str) -> list[dict[str, Any]]:
         """How the messages of one booking stand."""
         found: list[dict[str, Any]] = self._call(
@@ -50,7 +59,7 @@ class Api:
         connection = http.client.HTTPConnection(HOST, self.port, timeout=_TIMEOUT)
         content = None if body is None else json.dumps(body)
         try:
-            connection.request(method, path, content, {"Content-Type": "application/json"})
+            connection.request(method, path, content, self._headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 import time
@@ -60,7 +61,7 @@ class House:
                 valkey_url=self._valkey.url,
                 stand_ins=self._stand_ins,
                 payload_keys=payload_key(self.folder),
-            )
+            ) | {"API_KEY": secrets.token_urlsafe(12)}
             self._migrate()
             self.passengers = seed(database_url)
             undo.callback(self._stop_commands)
@@ -113,7 +114,7 @@ class House:
 
     def _start_commands(self) -> None:
         """Worker and API at once, as each spends its first seconds importing; beat last, nothing waits for it."""
-        self.api = Api(free_port())
+        self.api = Api(free_port(), self._environment["API_KEY"])
         options = ["--host", "127.0.0.1", "--port", str(self.api.port)]
         worker = self._start("worker", *_CELERY, "worker", "--loglevel=info")
         api = self._start("api", "-m", "uvicorn", "--factory", "app.main:create_app", *options)

@@ -69,13 +69,13 @@ def _serve(house: House, screen: Screen, port: int | None) -> bool:
         made.put(booking)
         return booking
 
-    with Inbox(house.ledger, book=book, operators=house.api.url, port=port) as inbox:
+    with Inbox(house.ledger, book=book, operators=house.api.pages, port=port) as inbox:
         house.address_file.write_text(inbox.url)
         for _ in range(_BOOKINGS):
             narrator.tell(desk.book())
         screen.addresses(
             ("Inbox", inbox.url, "what the passengers received, and a button to book another trip"),
-            ("Operators", house.api.url, "how every message stands"),
+            ("Operators", house.api.pages, "how every message stands, and buttons to send it again"),
             ("Logs", str(house.logs), "of each process"),
         )
         while True:

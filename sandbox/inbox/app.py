@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -34,6 +36,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
+
+#: An e-mail in a window of its own, as in its frame.
+_ALONE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox; frame-ancestors 'none'"
 
 
 class Inbox:
@@ -67,6 +72,8 @@ class Inbox:
         routes = [
             Route("/", self._page),
             Route("/messages/after/{n:int}", self._after),
+            Route("/messages/{n:int}", self._email),
+            Route("/messages/{n:int}/attachments/{number:int}", self._attachment),
             Route("/book", self._post_booking, methods=["POST"]),
             Route("/live.js", _script),
         ]
@@ -93,6 +100,20 @@ class Inbox:
         added = {"last": _last(entries, n), "cards": self._cards(entries, open_first=False)}
         return JSONResponse(added, headers=_HEADERS)
 
+    def _email(self, request: Request) -> Response:
+        """An e-mail's HTML by itself, in a window of any width."""
+        for entry in self._ledger.entries("email"):
+            if entry["n"] == request.path_params["n"] and entry["html"]:
+                return HTMLResponse(entry["html"], headers=_HEADERS | {"Content-Security-Policy": _ALONE})
+        return Response("There is no such e-mail.", 404, headers=_HEADERS)
+
+    def _attachment(self, request: Request) -> Response:
+        n, number = request.path_params["n"], request.path_params["number"]
+        for entry in self._ledger.entries("email"):
+            if entry["n"] == n and number < len(entry["attachments"]):
+                return _file(entry["attachments"][number])
+        return Response("There is no such attachment.", 404, headers=_HEADERS)
+
     def _post_booking(self, request: Request) -> Response:
         now = time.strftime("%H:%M:%S")
         try:
@@ -117,6 +138,18 @@ class Inbox:
 def _last(entries: list[dict[str, Any]], after: int) -> int:
     """The number from which the page goes on."""
     return int(entries[-1]["n"]) if entries else after
+
+
+def _file(attachment: dict[str, Any]) -> Response:
+    """The file; the browser shows a PDF and saves everything else, which might be a page with scripts."""
+    pdf = attachment["content_type"] == "application/pdf"
+    kind = "application/pdf" if pdf else "application/octet-stream"
+    shown = (
+        f"{'inline' if pdf else 'attachment'}; filename*=UTF-8''{quote(attachment['filename'] or 'file', safe='')}"
+    )
+    # Without the page's policy, under which the browser's own PDF viewer would not run.
+    headers = _HEADERS | {"Content-Security-Policy": "frame-ancestors 'none'", "Content-Disposition": shown}
+    return Response(base64.b64decode(attachment["content_base64"]), media_type=kind, headers=headers)
 
 
 def _script(request: Request) -> Response:
