@@ -58,11 +58,13 @@ _CLIENTS = text("""
 
 # Shares of the values that ANALYZE found in a table and its partitions; a rare status may be missing.
 _STATUSES = text("""
-    SELECT value AS status, sum(share * reltuples)::bigint AS estimate
+    SELECT value AS status, sum(share * greatest(reltuples, 0))::bigint AS estimate
     FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
     JOIN pg_stats ON tablename = c.relname AND schemaname = current_schema() AND attname = 'status',
          unnest(CAST(CAST(most_common_vals AS text) AS text[]), most_common_freqs) AS common(value, share)
-    WHERE coalesce(i.inhparent, c.oid) = CAST(:table AS regclass) AND c.relkind = 'r' GROUP BY 1 ORDER BY 2 DESC
+    WHERE coalesce(i.inhparent, c.oid) = CAST(:table AS regclass) AND c.relkind = 'r'
+    -- an emptied table keeps the statistics of what it held
+    GROUP BY 1 HAVING sum(share * greatest(reltuples, 0)) >= 0.5 ORDER BY 2 DESC
 """)
 
 _HOLDS = text("""
