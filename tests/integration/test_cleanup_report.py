@@ -225,7 +225,7 @@ def test_waste_and_dead_rows_are_seen() -> None:
 
 
 def test_statuses_are_estimated_over_all_days() -> None:
-    messages(noon(1), 50, status="skipped")
+    messages(noon(3), 50, status="skipped")
     change("ANALYZE notifications")
     change("TRUNCATE notifications, outbox")  # whose statistics stay behind
     messages(noon(1), 300)
