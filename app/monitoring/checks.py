@@ -21,6 +21,7 @@ from app.maintenance import runs
 from app.messages.base import Channel
 from app.monitoring import canary, keys, queues, samples, workers
 from app.monitoring.alerts.homes import connection
+from app.monitoring.canary import Flight
 from app.monitoring.queues import Holdings
 from app.monitoring.samples import Rates
 from app.monitoring.workers import Heartbeat
@@ -33,6 +34,8 @@ LONG = 1000
 #: Seconds without a turn of its main loop after which a worker hangs; of silence, after which a beat or the
 #: canaries of a queue are missed; that a message may be overdue for the relay.
 HANGS, MISSED_BEAT, MISSED_CANARY, OVERDUE = 30.0, 60.0, 120.0, 60.0
+#: Seconds for which messages may wait beside a worker that has room and takes none.
+IDLE = 60.0
 #: Share of its memory limit above which a broker is nearly full.
 FULL = 0.9
 
@@ -57,11 +60,9 @@ def rates() -> dict[str, Rates]:
     return samples.rates(samples.parse(raw))
 
 
-def canary_ages() -> dict[str, float | None]:
-    """Seconds since a canary last came through each queue, None: never. Raises RedisError."""
-    now = time.time()
-    flights = canary.read(redis.client())
-    return {queue: None if f.arrived_at is None else now - f.arrived_at for queue, f in flights.items()}
+def canaries() -> dict[str, Flight]:
+    """As `canary.read`. Raises RedisError."""
+    return canary.read(redis.client())
 
 
 def beat_age() -> float | None:
@@ -102,21 +103,22 @@ def cleanup() -> Check:
     return healthy(f"{len(last)} cleanups ran when they were due{words}", runs=told, never_ran=never)
 
 
-def of_workers(found: tuple[list[Heartbeat], dict[str, float]]) -> Check:
-    """Who works; one that answers and consumes nothing is named."""
+def of_workers(found: tuple[list[Heartbeat], dict[str, float]], held: Holdings | None) -> Check:
+    """Who works; one that answers and consumes nothing is named. `held` None: not known."""
     there, silent = found
+    stuck = [worker.name for worker in there if _hangs(worker) or (held and _takes_nothing(worker, held))]
     told = [
         {"name": w.name, "active_tasks": w.active_tasks, "registered_tasks": w.registered_tasks}
         | {"pool": w.pool, "concurrency": w.concurrency, "memory_bytes": w.memory_bytes, "queues": w.queues}
         | {"temp_free_ratio": w.temp_free_percent / 100}
-        | {"healthy": not _hangs(w), "last_taken_at": w.last_taken_at}
+        | {"healthy": w.name not in stuck, "last_taken_at": w.last_taken_at}
         for w in there
     ]
     more = {"workers": told, "total_workers": len(there), "silent_workers": silent}
     if not there:
         return unhealthy("no worker is there", **more)
-    if idle := [w.name for w in there if _hangs(w)]:
-        return unhealthy(f"there, but consume nothing: {', '.join(idle)}", **more)
+    if stuck:
+        return unhealthy(f"there, but consume nothing: {', '.join(stuck)}", **more)
     if unread := [queue for queue in QUEUES if not any(queue in w.queues for w in there)]:
         return unhealthy(f"nobody consumes {', '.join(unread)}", **more)
     return healthy(f"{len(there)} at work, on all queues", **more)
@@ -158,9 +160,11 @@ def of_broker(found: Holdings) -> Check:
     return healthy(f"answers, {server.used_bytes / 2**20:.0f} MiB in use{kept}", **told)
 
 
-def of_canaries(ages: Mapping[str, float | None]) -> Check:
-    """Whether a task that goes into a queue comes out of it."""
-    told = {"ages": dict(ages)}
+def of_canaries(flights: Mapping[str, Flight]) -> Check:
+    """Whether a task that goes into a queue comes out of it, how long ago one did, and how long it took."""
+    now = time.time()
+    ages = {queue: None if f.arrived_at is None else now - f.arrived_at for queue, f in flights.items()}
+    told = {"ages": ages, "seconds": {queue: flight.seconds for queue, flight in flights.items()}}
     if late := {queue: age for queue, age in ages.items() if age is not None and age > MISSED_CANARY}:
         return unhealthy(f"no canary came through {', '.join(late)} for {max(late.values()):.0f} s", **told)
     if never := [queue for queue, age in ages.items() if age is None]:
@@ -180,7 +184,7 @@ def of_relay(found: Mapping[str, Any]) -> Check:
     """Whether what is due is published."""
     late = found["oldest_seconds"] or 0.0
     words = f"{found['waiting']} to do, " + (f"one for {late:.0f} s overdue" if late > 0 else "nothing overdue")
-    return (healthy if late <= OVERDUE else unhealthy)(words, **found)
+    return (healthy if late <= OVERDUE else unhealthy)(words, waiting=found["waiting"], overdue_seconds=late)
 
 
 def of_providers(found: tuple[list[Heartbeat], dict[str, float]]) -> Check:
@@ -209,3 +213,10 @@ def unhealthy(message: str, **more: Any) -> Check:
 
 def _hangs(worker: Heartbeat) -> bool:
     return not worker.queues or (worker.loop_seconds > HANGS and worker.pool != "solo")
+
+
+def _takes_nothing(worker: Heartbeat, held: Holdings) -> bool:
+    """It has room, messages wait in its queues, and it takes none of them."""
+    waits = any((held.queues[queue].oldest_seconds or 0.0) > IDLE for queue in worker.queues)
+    last = worker.last_taken_at or worker.started_at
+    return waits and worker.active_tasks < worker.concurrency and worker.at - last > IDLE

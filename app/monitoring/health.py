@@ -43,8 +43,10 @@ class TaskHealthChecker:
 
         total_workers is None while it is not known.
         """
-        found = await _ask(REDIS, checks.heartbeats)
-        return _judge(checks.of_workers, found, {"workers": [], "total_workers": None})
+        found, held = await asyncio.gather(_ask(REDIS, checks.heartbeats), _ask(BROKER, checks.holdings))
+        known = None if isinstance(held, NoAnswer) else held
+        blank: Check = {"workers": [], "total_workers": None}
+        return _judge(lambda seen: checks.of_workers(seen, known), found, blank)
 
     async def check_queue_health(self) -> Check:
         """healthy, message, queues {name: {length, healthy, …}}, total_queued_tasks (None: not known)."""
@@ -88,7 +90,7 @@ async def _components(checker: TaskHealthChecker) -> dict[str, Check]:
         "redis": _check(REDIS, checks.beat_age, lambda _: checks.healthy("answers")),
         "beat": _check(REDIS, checks.beat_age, checks.of_beat),
         "relay": _check(DATABASE, checks.backlog, checks.of_relay),
-        "canary": _check(REDIS, checks.canary_ages, checks.of_canaries),
+        "canary": _check(REDIS, checks.canaries, checks.of_canaries),
         "providers": _check(REDIS, checks.heartbeats, checks.of_providers),
         "cleanup": _check(DATABASE, checks.cleanup, _as_it_is),
     }

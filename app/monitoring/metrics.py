@@ -49,10 +49,12 @@ class _Found(Collector):
         yield from _of_queues(parts["queues"]["queues"])
         yield from _of_workers(parts["workers"])
         yield _gauge("canary_age_seconds", "Since one came through.", "queue", parts["canary"].get("ages", {}))
+        times = parts["canary"].get("seconds", {})
+        yield _gauge("canary_seconds", "How long the last one took.", "queue", times)
         yield _single("beat_age_seconds", "Since beat looked at its schedule.", parts["beat"].get("age_seconds"))
         yield _single("outbox_waiting", "Messages that still need something.", parts["relay"].get("waiting"))
-        late = parts["relay"].get("oldest_seconds", 0.0) if "waiting" in parts["relay"] else None
-        yield _single("outbox_overdue_seconds", "Of the one overdue the longest.", max(0.0, late or 0.0))
+        late = parts["relay"].get("overdue_seconds")
+        yield _single("outbox_overdue_seconds", "Of the one overdue the longest.", late)
         channels = parts["providers"].get("channels", {})
         yield _gauge(
             "circuit_open",
@@ -61,7 +63,8 @@ class _Found(Collector):
             {name: int(channel["circuit_open"]) for name, channel in channels.items()},
         )
         yield _single("broker_memory_bytes", "In use.", parts["broker"].get("used_bytes"))
-        yield from _of_tasks(self._totals or Totals({}, {}, {}, 0))
+        if self._totals is not None:
+            yield from _of_tasks(self._totals)
 
 
 def _of_queues(queues: Mapping[str, Any]) -> Iterator[Metric]:

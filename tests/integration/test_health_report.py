@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.core import redis as core_redis
 from app.core.broker import broker
-from app.monitoring import canary, keys
+from app.monitoring import canary, keys, workers
 from app.tasks.sms_tasks import send_booking_confirmation_sms
 from app.utils.task_monitoring import health_checker
 from tests import data
@@ -44,6 +44,26 @@ def unwell(found: dict[str, Any]) -> set[str]:
 @pytest.fixture(autouse=True)
 def nothing_noted(house: House) -> None:
     house.valkey_client(0).flushdb()
+
+
+def heartbeat(now: float, *, last_taken_at: float) -> workers.Heartbeat:
+    """Of a worker with nothing to do, on all queues."""
+    return workers.Heartbeat(
+        name="idle@host",
+        pid=1,
+        pool="thread",
+        concurrency=32,
+        registered_tasks=20,
+        started_at=now - 1000,
+        at=now,
+        active_tasks=0,
+        last_taken_at=last_taken_at,
+        loop_seconds=0.5,
+        queues=["email", "sms", "notifications", "cleanup"],
+        circuits_open={},
+        memory_bytes=10**8,
+        temp_free_percent=50.0,
+    )
 
 
 @contextmanager
@@ -111,7 +131,8 @@ def test_a_server_that_hangs_is_named_in_time_and_again(house: House, server: st
             found = report()
             assert blind <= unwell(found)
             assert not found["overall_healthy"]
-            assert "time" in found["components"][min(blind)]["message"]  # did not answer in it, or it ran out
+            message = found["components"][min(blind)]["message"]
+            assert "did not answer" in message or "timeout" in message
     wait_until(lambda: not blind - {"workers", "beat"} & unwell(report()), 30)
 
 
@@ -135,6 +156,26 @@ def test_a_worker_that_hangs_is_called_that(house: House) -> None:
         finally:
             os.kill(process.pid, signal.SIGCONT)
         wait_until(lambda: report()["components"]["workers"]["healthy"], 60)
+
+
+def test_a_worker_that_takes_nothing_is_called_that(house: House) -> None:
+    client, now = core_redis.client(), time.time()
+    workers.write(client, heartbeat(now, last_taken_at=now - 5), {})
+    house.valkey_client(1).lpush("sms", json.dumps({"headers": {"published_at": now - 300}}))
+    assert asyncio.run(health_checker.check_worker_health())["healthy"]
+    workers.write(client, heartbeat(now, last_taken_at=now - 200), {})
+    check = asyncio.run(health_checker.check_worker_health())
+    assert not check["healthy"]
+    assert "idle@host" in check["message"]
+
+
+def test_what_is_not_known_is_no_zero(house: House) -> None:
+    away = "127.0.0.1:1"
+    with house.api(DATABASE_URL=f"postgresql://postgres@{away}/pafar", REDIS_URL=f"redis://{away}/0") as url:
+        told = [line.split()[0] for line in ask(f"{url}/metrics").text.splitlines() if not line.startswith("#")]
+    assert 'pafar_component_healthy{component="database"}' in told
+    unknown = ("pafar_outbox", "pafar_tasks", "pafar_runs", "pafar_beat", "pafar_workers")
+    assert not [name for name in told if name.startswith(unknown)]
 
 
 def test_a_canary_that_does_not_come_through_is_missed(house: House) -> None:
