@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.core import migrations
+from app.core import migrations, redis
+from app.core.config import get_settings
 from sandbox.servers.postgres import PostgresServer
 from sandbox.servers.valkey import ValkeyServer
 from sandbox.standins.ledger import Ledger
@@ -75,3 +76,19 @@ def ledger() -> Iterator[Ledger]:
     book = Ledger()
     yield book
     book.close()
+
+
+@pytest.fixture
+def redis_server(whole_house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[ValkeyServer]:
+    """A server at REDIS_URL that a test may stop or freeze; the broker is still the house's."""
+
+    def forget() -> None:
+        get_settings.cache_clear()
+        redis.client.cache_clear()
+
+    with ValkeyServer(whole_house.folder / "redis", durable=False) as server:
+        monkeypatch.setenv("REDIS_URL", f"{server.url}/0")
+        forget()
+        yield server
+    monkeypatch.undo()
+    forget()

@@ -74,12 +74,14 @@ def _skipped(result: Any) -> str | None:
 
 def _lost(sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
     """A failure that only the parent of a pool sees: the child is gone. (A rejected message has no other end.)"""
-    if isinstance(exception, (WorkerLostError, TimeLimitExceeded, Reject)):
+    # A child out of time is told of twice, and the second time, as every other, with the task's request.
+    gone = isinstance(exception, (WorkerLostError, TimeLimitExceeded)) and sender.request.id == task_id
+    if gone or isinstance(exception, Reject):
         _record(sender, task_id, FAILED, exception)
 
 
-def _handed_back(sender: Any, request: Any, einfo: Any, **_: Any) -> None:
-    if einfo is None:  # by the parent, for a child that is gone; a task's own retry has its traceback
+def _handed_back(sender: Any, request: Any, **_: Any) -> None:
+    if getattr(request, "tracked", None) is None:  # by the parent, for a child that is gone
         _record(sender, request.id, RETRYING, WorkerLostError("its process was lost"))
 
 

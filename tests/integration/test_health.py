@@ -89,7 +89,7 @@ def test_a_database_that_takes_no_writes_is_not_ready(house: House, postgres: Po
 
 
 def test_a_database_without_our_tables_is_not_ready(house: House, postgres: PostgresServer) -> None:
-    with house.api(DATABASE_URL=postgres.create_database("empty")) as url:
+    with house.api(DATABASE_URL=postgres.create_database("without_tables")) as url:
         assert ready(url).json == {"ready": False, "reason": "migrations are missing: run pafar migrate"}
 
 

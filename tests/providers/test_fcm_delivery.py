@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import circuit, submit
+from app.notifications.channels import outcomes
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Outcome, Postponed, Sent
 from app.providers import registry
@@ -67,7 +69,11 @@ def test_only_phones_told_to_wait_are_tried_again_after_that_wait(
     assert told(house) == ["one", "busy"]
 
 
-def test_refused_apns_credentials_stop_the_channel_and_alarm_though_androids_are_told(house: House) -> None:
+def test_refused_apns_credentials_stop_the_channel_and_alarm_though_androids_are_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A logger keeps the configuration of its first use, and another test may have made a new one since.
+    monkeypatch.setattr(outcomes, "log", structlog.get_logger())
     house.fcm.tokens["iphone"] = fcm_error(NOT_OURS)
     with capture_logs() as logs:
         outcome = push("android", "iphone")
