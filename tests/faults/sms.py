@@ -13,7 +13,8 @@ from tests.faults.workers import SOON
 ASKED = 5.0  # seconds that the gateway asks us to wait
 
 
-@fault(within=30.0)
+# Refusals in a row open the circuit: who meets it open waits up to 45 s, and that claim counts as an attempt.
+@fault(within=60.0, attempts=5)
 def sms_refusals(rig: Rig) -> float:
     """429 with Retry-After, 500, a number refused, 200 with an error inside, 200 without an id."""
     rig.worker()
