@@ -9,7 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from app.core import migrations, redis
+from app.core.broker import broker
 from app.core.config import get_settings
+from app.notifications import circuit
+from app.providers import registry
+from app.providers.memory import MemoryPush, MemorySms
 from sandbox.servers.postgres import PostgresServer
 from sandbox.servers.valkey import ValkeyServer
 from sandbox.standins.ledger import Ledger
@@ -37,10 +41,33 @@ def whole_house() -> House:
 
 
 @pytest.fixture
-def house(whole_house: House) -> House:
-    """The house, empty; nobody works in it unless the test asks for `worker` too."""
+def house(whole_house: House) -> Iterator[House]:
+    """The house, empty; nobody works in it unless the test asks for `worker` too.
+
+    This process remembers no trouble with the broker or a provider, and forgets a test's doubles.
+    """
     whole_house.clean()
-    return whole_house
+    broker.breaker.succeeded()
+    circuit.close_all()
+    yield whole_house
+    circuit.close_all()
+    registry.close()
+
+
+@pytest.fixture
+def gateway(house: House) -> MemorySms:
+    """The SMS provider of this process; workers have their own."""
+    double = MemorySms()
+    registry.install("sms", double)
+    return double
+
+
+@pytest.fixture
+def fcm(house: House) -> MemoryPush:
+    """The push provider of this process."""
+    double = MemoryPush()
+    registry.install("push", double)
+    return double
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,6 +16,7 @@ from sandbox.standins.script import answer
 from tests import data
 from tests.house import House, wait_until
 from tests.operators import KEY
+from tests.programs import program
 from tests.rows import row
 
 SOON = 60.0
@@ -35,17 +34,12 @@ class Site:
 
 @pytest.fixture(scope="session")
 def _chromium() -> Iterator[Chrome]:
-    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium and chromedriver are missing: apt-get install chromium chromium-driver")
-        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
     options = ChromeOptions()
-    options.binary_location = browser
+    options.binary_location = program("chromium")
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chromium = Chrome(options=options, service=ChromeService(driver))
+    chromium = Chrome(options=options, service=ChromeService(program("chromedriver", "chromium-driver")))
     yield chromium
     chromium.quit()
 
@@ -74,7 +68,7 @@ def site(whole_house: House) -> Iterator[Site]:
     whole_house.clean()
     with whole_house.api(API_KEY=KEY) as url, whole_house.worker():
         sent = submit.accept_now(KINDS["booking_confirmation_sms"], data.sms())
-        wait_until(lambda: _is(sent, "sent"), SOON)
+        wait_until(lambda: has_status(sent, "sent"), SOON)
         failed = fail(whole_house)
         whole_house.fcm.script += [answer(503, {})] * 1000  # it stays under way
         bulk = {"user_tokens": {"7": ["a", "b"]}, "title": "No buses", "body": "A strike is announced."}
@@ -86,9 +80,10 @@ def fail(house: House) -> UUID:
     """A message that just failed for good."""
     house.sms.script.append(answer(400, {"error": "the number is barred"}))
     message_id = submit.accept_now(KINDS["booking_confirmation_sms"], data.sms())
-    wait_until(lambda: _is(message_id, "failed"), SOON)
+    wait_until(lambda: has_status(message_id, "failed"), SOON)
     return message_id
 
 
-def _is(message_id: UUID, status: str) -> bool:
+def has_status(message_id: UUID, status: str) -> bool:
+    """Whether the message's row says so now."""
     return (row(message_id) or {}).get("status") == status

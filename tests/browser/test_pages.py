@@ -16,7 +16,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from app.messages.kinds import KINDS
 from app.notifications import submit
 from tests import data
-from tests.browser.conftest import Site, fail, show
+from tests.browser.conftest import Site, fail, has_status, show
 from tests.house import House, wait_until
 from tests.operators import PAGES, recorded
 from tests.rows import change, row
@@ -124,6 +124,7 @@ def test_a_keyboard_is_enough_to_send_a_message_again(chromium: Chrome, site: Si
     ActionChains(chromium).send_keys(Keys.ENTER).perform()
     wait_for(chromium, "Put back to be sent again")
     assert ("grace", "replay", failed) in recorded()
+    wait_until(lambda: has_status(failed, "sent"), SOON)
 
 
 def test_pages_work_without_scripts(chromium: Chrome, site: Site, whole_house: House) -> None:
@@ -138,3 +139,4 @@ def test_pages_work_without_scripts(chromium: Chrome, site: Site, whole_house: H
     wait_for(chromium, "Put back to be sent again")
     chromium.find_element(By.XPATH, "//button[.='Show recipient']").click()
     wait_for(chromium, "+2348031234567")
+    wait_until(lambda: has_status(failed, "sent"), SOON)

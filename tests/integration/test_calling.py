@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.core.broker import broker
 from app.core.celery_app import celery_app
 from app.core.config import get_settings
 from app.core.database import dispose, session
@@ -24,13 +23,6 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 #: Generous: the machine may be busy with something else.
 SOON = 30.0
-
-
-@pytest.fixture(autouse=True)
-def _closed_breaker() -> Iterator[None]:
-    broker.breaker.succeeded()
-    yield
-    broker.breaker.succeeded()
 
 
 def test_a_rolled_back_savepoint_takes_only_its_own_messages_along(house: House) -> None:

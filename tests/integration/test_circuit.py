@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -33,7 +32,7 @@ from tests.rows import change, row
 
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = pytest.mark.usefixtures("house", "clock")
 
 
 class Clock:
@@ -47,33 +46,11 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(autouse=True)
-def _closed_circuits() -> Iterator[None]:
-    circuit.close_all()
-    yield
-    circuit.close_all()
-    registry.close()
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr("app.core.breaker.time", clock)
     return clock
-
-
-@pytest.fixture
-def gateway(clock: Clock) -> MemorySms:
-    double = MemorySms()
-    registry.install("sms", double)
-    return double
-
-
-@pytest.fixture
-def fcm(clock: Clock) -> MemoryPush:
-    double = MemoryPush()
-    registry.install("push", double)
-    return double
 
 
 def text() -> UUID:

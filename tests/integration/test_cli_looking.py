@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from app.core.broker import broker
 from app.tasks.sms_tasks import send_booking_confirmation_sms
 from sandbox.standins.script import answer
 from tests import data
@@ -16,11 +15,6 @@ from tests.integration.test_commands import pafar
 
 SOON = 30.0
 AWAY = "redis://127.0.0.1:1/0"
-
-
-@pytest.fixture(autouse=True)
-def _closed_breaker() -> None:
-    broker.breaker.succeeded()
 
 
 def test_stats_counts_messages_runs_and_what_waits(house: House) -> None:

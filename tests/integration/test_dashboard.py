@@ -16,7 +16,6 @@ from app.messages.kinds import KINDS
 from app.notifications import submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Postponed, Sent
-from app.providers import registry
 from app.providers.errors import Rejected, Transient
 from app.providers.memory import MemorySms
 from tests import data
@@ -37,14 +36,6 @@ def url(whole_house: House) -> Iterator[str]:
 def grace(house: House, url: str) -> Operator:
     change("TRUNCATE operator_actions")
     return Operator(url)
-
-
-@pytest.fixture
-def gateway() -> Iterator[MemorySms]:
-    double = MemorySms()
-    registry.install("sms", double)
-    yield double
-    registry.close()
 
 
 def failed(gateway: MemorySms, reason: str = "spam") -> UUID:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID
@@ -13,11 +12,10 @@ from sqlalchemy import text
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import circuit, store, submit
+from app.notifications import store, submit
 from app.notifications.deliver import UnknownMessage, deliver
 from app.notifications.outcome import Busy, Sent, Skipped
 from app.notifications.status import Status
-from app.providers import registry
 from app.providers.memory import MemorySms
 from tests import data
 from tests.rows import change, row, to_do
@@ -25,19 +23,6 @@ from tests.rows import change, row, to_do
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 
 pytestmark = pytest.mark.usefixtures("house")
-
-
-@pytest.fixture(autouse=True)
-def _closed_circuits() -> None:
-    circuit.close_all()
-
-
-@pytest.fixture
-def gateway() -> Iterator[MemorySms]:
-    double = MemorySms()
-    registry.install("sms", double)
-    yield double
-    registry.close()
 
 
 def accepted() -> UUID:

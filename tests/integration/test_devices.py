@@ -14,11 +14,10 @@ import pytest
 from app.core.database import session, transaction
 from app.messages.kinds import KINDS
 from app.models import User
-from app.notifications import circuit, devices, submit
+from app.notifications import devices, submit
 from app.notifications.deliver import deliver
 from app.notifications.devices import Device, UnknownUser
 from app.notifications.outcome import Sent
-from app.providers import registry
 from sandbox.standins.fcm import apns_error, bad_request, fcm_error
 from sandbox.standins.script import Behaviour
 from tests import data
@@ -173,11 +172,7 @@ def test_only_what_fcm_calls_dead_is_forgotten(house: House, answer: Behaviour, 
     seen(ada, "ill")
     seen(ada, INSTALLATION, kind="fid")
     house.fcm.tokens.update({"ill": answer, f"fid:{INSTALLATION}": answer})
-    try:
-        deliver(submit.accept_now(KINDS["booking_confirmation_push"], data.push(targets(ada))))
-    finally:
-        registry.close()
-        circuit.close_all()
+    deliver(submit.accept_now(KINDS["booking_confirmation_push"], data.push(targets(ada))))
     assert set(targets(ada)) == ({"well", "ill", f"fid:{INSTALLATION}"} if stays else {"well"})
     assert [push["token"] for push in house.ledger.entries("push")] == ["well"]
 
@@ -185,10 +180,7 @@ def test_only_what_fcm_calls_dead_is_forgotten(house: House, answer: Behaviour, 
 def test_an_installation_id_is_told_as_a_token_is(house: House) -> None:
     ada = make_user()
     seen(ada, INSTALLATION, kind="fid")
-    try:
-        outcome = deliver(submit.accept_now(KINDS["booking_confirmation_push"], data.push(targets(ada))))
-    finally:
-        registry.close()
+    outcome = deliver(submit.accept_now(KINDS["booking_confirmation_push"], data.push(targets(ada))))
     assert isinstance(outcome, Sent)
     assert house.fcm.messages[-1]["fid"] == INSTALLATION
     assert "token" not in house.fcm.messages[-1]

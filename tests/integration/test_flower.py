@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import os
 import subprocess
 import sys
@@ -20,8 +19,6 @@ from sandbox.ports import free_port
 from tests import data
 from tests.house import ROOT, House, wait_until
 from tests.web import ask
-
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("flower") is None, reason="flower is not installed")
 
 SOON = 60.0
 OPERATOR = "operator:a-password-for-tests-only"

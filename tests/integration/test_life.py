@@ -228,8 +228,6 @@ def _transitions_are_noted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     change("DROP FUNCTION note_transition CASCADE")
     change("DROP TABLE transitions")
-    circuit.close_all()
-    registry.close()
 
 
 @pytest.mark.usefixtures("house", "_transitions_are_noted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from subprocess import Popen
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 from app.bookings.confirm import pay
 from app.bookings.seats import hold
-from app.core.broker import broker
 from app.core.celery_app import celery_app
 from app.core.database import session
 from app.tasks.email_tasks import send_booking_confirmation_email
@@ -27,13 +25,6 @@ pytestmark = pytest.mark.usefixtures("worker")
 
 #: Generous: the machine may be busy with something else.
 SOON = 30.0
-
-
-@pytest.fixture(autouse=True)
-def _closed_breaker() -> Iterator[None]:
-    broker.breaker.succeeded()
-    yield
-    broker.breaker.succeeded()
 
 
 def book(*seats: str) -> tuple[str, list[str]]:

@@ -19,7 +19,6 @@ from app.messages.kinds import KINDS
 from app.notifications import circuit, limits, submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Outcome, Postponed, Sent, Skipped
-from app.providers import registry
 from app.providers.errors import Transient
 from app.providers.memory import MemorySms
 from app.tasks.sms_tasks import send_otp_sms
@@ -54,15 +53,6 @@ def _documented_limits(house: House, setting: Setting) -> None:
     change("TRUNCATE otp_sends")
     setting("OTP_LIMIT_PER_10_MINUTES", None)
     setting("OTP_LIMIT_PER_DAY", None)
-
-
-@pytest.fixture
-def gateway() -> Iterator[MemorySms]:
-    circuit.close_all()
-    double = MemorySms()
-    registry.install("sms", double)
-    yield double
-    registry.close()
 
 
 def accepted(number: str = ADA) -> UUID:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from sqlalchemy import text
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import circuit, submit
+from app.notifications import submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Busy, Failed, Postponed, Sent, Unanswered
 from app.providers import registry
@@ -31,27 +30,6 @@ from tests.rows import change, row, to_do
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 
 pytestmark = pytest.mark.usefixtures("house")
-
-
-@pytest.fixture(autouse=True)
-def _closed_circuits() -> None:
-    circuit.close_all()
-
-
-@pytest.fixture
-def gateway() -> Iterator[MemorySms]:
-    double = MemorySms()
-    registry.install("sms", double)
-    yield double
-    registry.close()
-
-
-@pytest.fixture
-def fcm() -> Iterator[MemoryPush]:
-    double = MemoryPush()
-    registry.install("push", double)
-    yield double
-    registry.close()
 
 
 def accepted() -> UUID:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.monitoring.alerts.rules import RULES
 from tests.house import House
+from tests.programs import program
 from tests.web import ask
 
 ROOT = Path(__file__).parents[2]
@@ -31,9 +31,7 @@ def severities() -> dict[str, str]:
 
 @pytest.mark.parametrize("command", [["check", "rules", "rules.yml"], ["test", "rules", "rules_test.yml"]])
 def test_promtool_has_nothing_to_say_against_them(command: list[str]) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    promtool = program("promtool", "prometheus")
     done = subprocess.run([promtool, *command], cwd=FOLDER, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

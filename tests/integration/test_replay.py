@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
@@ -17,11 +16,10 @@ from app.core.celery_app import celery_app
 from app.core.database import transaction
 from app.messages.base import Kind
 from app.messages.kinds import KINDS
-from app.notifications import circuit, submit
+from app.notifications import submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Postponed, Sent, Skipped, Unanswered
 from app.notifications.replay import Choice, Found, find, replay
-from app.providers import registry
 from app.providers.errors import InvalidRecipient, OutcomeUnknown, ProviderError, Rejected, Transient
 from app.providers.memory import MemoryPush, MemorySms
 from app.tasks.base import DeliveryFailed
@@ -38,28 +36,6 @@ DELAY, OTP = KINDS["trip_delay_sms"], KINDS["otp_sms"]
 SOON = 30.0
 
 pytestmark = pytest.mark.usefixtures("house")
-
-
-@pytest.fixture(autouse=True)
-def _closed_circuits() -> Iterator[None]:
-    circuit.close_all()
-    yield
-    circuit.close_all()
-    registry.close()
-
-
-@pytest.fixture
-def gateway() -> MemorySms:
-    double = MemorySms()
-    registry.install("sms", double)
-    return double
-
-
-@pytest.fixture
-def fcm() -> MemoryPush:
-    double = MemoryPush()
-    registry.install("push", double)
-    return double
 
 
 def failed(

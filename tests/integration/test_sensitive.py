@@ -18,10 +18,9 @@ from app.core.database import dispose, transaction
 from app.core.errors import DatabaseUnavailable, SettingsError
 from app.core.sealing import CannotOpen
 from app.messages.kinds import KINDS
-from app.notifications import circuit, store, submit
+from app.notifications import store, submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Postponed, Sent, Skipped, Unanswered
-from app.providers import registry
 from app.providers.errors import InvalidRecipient, OutcomeUnknown, ProviderError, Transient
 from app.providers.memory import MemorySms
 from app.tasks.base import DeliveryFailed, OutcomeNotKnown
@@ -42,15 +41,6 @@ SOON = 30.0
 pytestmark = pytest.mark.usefixtures("house")
 
 Setting = Callable[[str, str], None]
-
-
-@pytest.fixture
-def gateway() -> Iterator[MemorySms]:
-    circuit.close_all()
-    double = MemorySms()
-    registry.install("sms", double)
-    yield double
-    registry.close()
 
 
 @pytest.fixture

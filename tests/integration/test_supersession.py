@@ -15,7 +15,7 @@ import uuid_utils.compat
 
 from app.core.database import session, transaction
 from app.messages.kinds import KINDS
-from app.notifications import circuit, store, subjects, submit
+from app.notifications import store, subjects, submit
 from app.notifications.deliver import TURN_WAIT, deliver
 from app.notifications.outcome import Busy, Outcome, Postponed, Sent, Skipped
 from app.notifications.subjects import Turn
@@ -34,15 +34,6 @@ DELAY = KINDS["trip_delay_sms"]
 SOON = 30.0
 
 pytestmark = pytest.mark.usefixtures("house")
-
-
-@pytest.fixture
-def gateway() -> Iterator[MemorySms]:
-    circuit.close_all()
-    double = MemorySms()
-    registry.install("sms", double)
-    yield double
-    registry.close()
 
 
 @pytest.fixture

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import circuit, submit
+from app.notifications import submit
 from app.notifications.channels import outcomes
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Outcome, Postponed, Sent
@@ -24,13 +22,7 @@ from tests.rows import change, row
 PUSH = KINDS["booking_confirmation_push"]
 NOT_OURS = "THIRD_PARTY_AUTH_ERROR"
 
-
-@pytest.fixture(autouse=True)
-def _fresh_start(house: House) -> Iterator[None]:
-    circuit.close_all()
-    yield
-    circuit.close_all()
-    registry.close()
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def push(*tokens: str) -> Outcome:

@@ -26,12 +26,10 @@ from app.providers.errors import InvalidRecipient, Rejected
 from app.providers.smtp import SmtpProvider
 from sandbox.ports import free_port
 from sandbox.standins.tls import Authority
+from tests.programs import program
 from tests.providers.smtp_bench import at_once, email
 
-pytestmark = [
-    pytest.mark.skipif(shutil.which("postfix") is None, reason="Postfix is not installed"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="Postfix starts only as root"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="Postfix starts only as root")
 
 MAIN = """\
 compatibility_level = 3.6
@@ -94,6 +92,7 @@ class Postfix:
 @contextmanager
 def running(authority: Authority, hidden: str) -> Iterator[Postfix]:
     """A Postfix that doesn't announce `hidden` ("chunking, pipelining"); ended by its own process."""
+    postfix = program("postfix")
     # Its daemons give up root, and pytest's own folder is closed to everybody else.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder, port, user = Path(name), free_port(), getpwnam("postfix")
@@ -107,11 +106,11 @@ def running(authority: Authority, hidden: str) -> Iterator[Postfix]:
         (folder / "conf" / "main.cf").write_text(main)
         (folder / "conf" / "master.cf").write_text(MASTER.format(port=port))
         # Its own "stop" reads the process number of this spool's master, and waits until it has ended.
-        subprocess.run(["postfix", "-c", str(folder / "conf"), "start"], check=True, capture_output=True)
+        subprocess.run([postfix, "-c", str(folder / "conf"), "start"], check=True, capture_output=True)
         try:
             yield Postfix(folder, port)
         finally:
-            subprocess.run(["postfix", "-c", str(folder / "conf"), "stop"], check=True, capture_output=True)
+            subprocess.run([postfix, "-c", str(folder / "conf"), "stop"], check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module", params=["", "chunking", "chunking, pipelining"], ids=["all", "PIPELINING", "none"])
