@@ -44,10 +44,7 @@ def child_ended_by_its_task(rig: Rig) -> float:
             rig.wait(run.ready, 90, f"the task that ends by {way} is over")
             rig.expect(run.state == "FAILURE", f"{way}: Celery says {run.state}")
             count, allowed = len(starts.read_bytes()), crashing.STARTS[way]
-            # Once more where the broker hands a message out again that its dying child had not acknowledged.
-            rig.expect(
-                allowed <= count <= allowed + 1, f"{way}: started {count} times, expected {allowed} or one more"
-            )
+            rig.expect(count == allowed, f"{way}: started {count} times, expected {allowed}")
         rig.supervise()  # what would a supervisor have to do for the last one?
     rig.settle()
     rig.expect(rig.restarts == 0, f"the worker itself ended {rig.restarts} times")

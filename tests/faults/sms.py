@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 
+from app.core.database import transaction
+from app.notifications import replay
+from app.notifications.circuit import COOL_DOWN
 from sandbox.standins.script import ACCEPT_THEN_DROP, DROP, HANG, answer
 from tests.faults.catalogue import fault
-from tests.faults.providers import expect_statuses, rows
+from tests.faults.providers import MANY, expect_few, expect_statuses, rows
 from tests.faults.rig import Rig
 from tests.faults.workers import SOON
 
 ASKED = 5.0  # seconds that the gateway asks us to wait
 
 
-# Refusals in a row open the circuit: who meets it open waits up to 45 s, and that claim counts as an attempt.
-@fault(within=60.0, attempts=5)
+@fault(within=30.0)
 def sms_refusals(rig: Rig) -> float:
     """429 with Retry-After, 500, a number refused, 200 with an error inside, 200 without an id."""
     rig.worker()
@@ -29,7 +31,7 @@ def sms_refusals(rig: Rig) -> float:
         [
             answer(500, b"oops"),
             answer(422, {"error": {"code": "invalid_number", "field": "to"}}),
-            answer(200, {"error": {"code": "no_credit"}}),
+            answer(200, {"error": {"code": "content_refused"}}),
             answer(200, {"status": "rejected"}),
             answer(202, b"thank you"),
         ]
@@ -39,6 +41,25 @@ def sms_refusals(rig: Rig) -> float:
     rig.settle()
     expect_statuses(rig, refused, sent=2, failed=3)
     return done
+
+
+@fault(within=60.0, attempts=5)
+def sms_credit_used_up(rig: Rig) -> float:
+    """The gateway's credit is used up with 100 waiting: the channel stops, few fail, and all goes out after."""
+    script = rig.stand_ins.sms.script
+    script.extend([answer(200, {"error": {"code": "no_credit"}})] * MANY)
+    refused = rig.submit(100)
+    rig.worker()
+    rig.wait(lambda: all(row["attempt"] for row in rows(rig, refused)), SOON, "every message had its turn")
+    expect_few(rig, "SMS", MANY - len(script), tries=SOON / COOL_DOWN)
+    script.clear()
+    paid = time.time()
+    with transaction() as connection:
+        replayed = replay.replay(connection, replay.Choice(reason="no_credit"))
+    rig.expect(0 < replayed < len(refused), f"{replayed} had failed, of {len(refused)}: none, or each was tried")
+    rig.settle()
+    expect_statuses(rig, refused, sent=len(refused))
+    return paid
 
 
 @fault(repeats=True)
