@@ -197,5 +197,6 @@ def test_a_failure_that_was_sent_after_all_is_none_any_more() -> None:
         assert len(await task_monitor.get_failed_tasks()) == 1
         await task_monitor.log_task_success("mended", "import.timetable")
         assert await task_monitor.get_failed_tasks() == []
+        assert redis.client().zcard(keys.FAILED) == 0  # what alerts count
 
     asyncio.run(notes())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from app.monitoring import checks, statistics
+from app.monitoring import checks, statistics, windows
 from app.monitoring.checks import Check, unhealthy
 from app.monitoring.looks import NoAnswer, look
 
@@ -60,7 +60,7 @@ class TaskHealthChecker:
 
         And period_hours. Raises ValueError for `hours`.
         """
-        statistics.check_hours(hours)
+        windows.check_hours(hours)
         blank = {"failure_rate_percent": None, "total_tasks": None, "failed_tasks": None, "period_hours": hours}
         return _judge(_of_rate, await _ask(REDIS, statistics.failure_rate, hours), blank)
 

@@ -65,6 +65,11 @@ def hour(number: int) -> str:
     return f"{PREFIX}hour:{number}"
 
 
+def by_task(counts: str) -> str:
+    """The hash of each task's counts, beside the small and oftener read one of all tasks together."""
+    return f"{counts}:tasks"
+
+
 def times(counts: str) -> str:
     """The hash of histograms beside a hash of counts, apart from it so that counts are read without them."""
     return f"{counts}:times"

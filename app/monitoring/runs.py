@@ -21,6 +21,8 @@ RUN, WAIT, ACCEPTED = "run", "wait", "accepted"
 #: Field of a sum in microseconds, beside a histogram's buckets or the number of runs that it sums.
 SUM, TIMED = "us", "timed"
 
+#: The name of all tasks together.
+ALL = "*"
 #: Tasks that only probe the house: they have records, but are none of what passengers are told.
 PROBES = "app.tasks.canary_tasks."
 
@@ -98,18 +100,18 @@ def _record(pipe: Any, run: Run) -> None:
 
 
 def _count(run: Run, counts: Counter[str], times: Counter[str]) -> None:
-    name = run.task_name
-    counts[f"{name}|{_COUNTED[run.status]}"] += 1
-    if run.skipped is not None:
-        counts[f"{name}|{SKIPPED}"] += 1
-    if run.seconds is not None:
-        if run.status != RETRYING:  # an average is of tasks that came to an end
-            counts[f"{name}|{TIMED}"] += 1
-            counts[f"{name}|{SUM}"] += _microseconds(run.seconds)
-        _observe(times, f"{name}|{RUN}", run.seconds)
-    if run.published_at is not None and run.started_at is not None:
-        # Published by another machine, whose clock may be ahead.
-        _observe(times, f"{name}|{WAIT}", max(0.0, run.started_at - run.published_at))
+    for name in (run.task_name, ALL):
+        counts[f"{name}|{_COUNTED[run.status]}"] += 1
+        if run.skipped is not None:
+            counts[f"{name}|{SKIPPED}"] += 1
+        if run.seconds is not None:
+            if run.status != RETRYING:  # an average is of tasks that came to an end
+                counts[f"{name}|{TIMED}"] += 1
+                counts[f"{name}|{SUM}"] += _microseconds(run.seconds)
+            _observe(times, f"{name}|{RUN}", run.seconds)
+        if run.published_at is not None and run.started_at is not None:
+            # Published by another machine, whose clock may be ahead.
+            _observe(times, f"{name}|{WAIT}", max(0.0, run.started_at - run.published_at))
 
 
 def _observe(times: Counter[str], series: str, seconds: float) -> None:
@@ -156,12 +158,15 @@ def _list(pipe: Any, ended: Sequence[Run]) -> None:
 def _add(pipe: Any, counts: Tally, times: Tally) -> None:
     """Add up the counts of each minute, of its hour, and of all time."""
     for minute in counts:
-        for key, lifetime in _places(minute):
-            for name, counted in ((key, counts[minute]), (keys.times(key), times[minute])):
-                for field, number in counted.items():
-                    pipe.hincrby(name, field, number)
-                if lifetime is not None:
-                    pipe.expire(name, lifetime)
+        for place, lifetime in _places(minute):
+            together, by_task = place, keys.by_task(place)
+            for field, number in counts[minute].items():
+                pipe.hincrby(together if field.startswith(ALL) else by_task, field, number)
+            for field, number in times[minute].items():
+                pipe.hincrby(keys.times(together if field.startswith(ALL) else by_task), field, number)
+            if lifetime is not None:
+                for key in (together, by_task, keys.times(together), keys.times(by_task)):
+                    pipe.expire(key, lifetime)
 
 
 def _places(minute: int) -> tuple[tuple[str, int | None], ...]:

@@ -5,23 +5,34 @@ Every function raises redis.RedisError when Redis is away: no answer is better t
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from app.core import redis
-from app.monitoring import keys
+from app.monitoring import keys, windows
 from app.monitoring.histogram import percentile
-from app.monitoring.runs import FAILED, RETRIED, RUN, SKIPPED, STARTED, SUCCESS, SUCCESSFUL, SUM, TIMED
-
-#: The longest window (hours): counts by the hour are kept a little longer.
-LONGEST = 168
+from app.monitoring.objectives import OBJECTIVES
+from app.monitoring.runs import (
+    ACCEPTED,
+    ALL,
+    FAILED,
+    RETRIED,
+    RUN,
+    SKIPPED,
+    STARTED,
+    SUCCESS,
+    SUCCESSFUL,
+    SUM,
+    TIMED,
+    WAIT,
+)
+from app.monitoring.windows import check_hours
 
 _OUTCOMES = (SUCCESSFUL, FAILED, RETRIED, SKIPPED)
+_SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +49,6 @@ class Totals:
     histograms: dict[tuple[str, str], Counter[int]]
     sums: dict[tuple[str, str], float]
     dropped: int
-
-
-def check_hours(hours: float) -> float:
-    """`hours` if it is a window there can be. Raises ValueError."""
-    fits = isinstance(hours, (int, float)) and not isinstance(hours, bool) and math.isfinite(hours)
-    if not fits or not 0 < hours <= LONGEST:
-        raise ValueError(f"hours: must be a number above 0 and at most {LONGEST}, not {hours!r}")
-    return hours
 
 
 def status(task_id: str) -> dict[str, Any] | None:
@@ -85,20 +88,21 @@ def statistics(hours: float = 24) -> dict[str, Any]:
     now = time.time()
     pipe.zcount(keys.RUNNING, now, "+inf")
     pipe.zcount(keys.RETRYING, now - keys.RECORD_LIFETIME, "+inf")
-    running, retrying, *hashes = _read(pipe, _window(hours))
-    counts = _sum(hashes)
-    types = _types(counts)
-    successful, failures = _all(counts, SUCCESSFUL), _all(counts, FAILED)
-    timed = _all(counts, TIMED)
+    names = windows.hashes(hours)
+    for name in (*names, *map(keys.by_task, names)):
+        pipe.hgetall(name)
+    running, retrying, *answers = pipe.execute()
+    counts = windows.merged(answers[: len(names)])
+    successful, failures, timed = (counts[f"{ALL}|{outcome}"] for outcome in (SUCCESSFUL, FAILED, TIMED))
     return {
         "total_tasks": successful + failures + running + retrying,
         "successful_tasks": successful,
         "failed_tasks": failures,
         "retrying_tasks": retrying,
         "running_tasks": running,
-        "skipped_tasks": _all(counts, SKIPPED),
-        "task_types": types,
-        "average_execution_time": _all(counts, SUM) / timed / 1e6 if timed else None,
+        "skipped_tasks": counts[f"{ALL}|{SKIPPED}"],
+        "task_types": _types(windows.merged(answers[len(names) :])),
+        "average_execution_time": counts[f"{ALL}|{SUM}"] / timed / 1e6 if timed else None,
         "period_hours": hours,
     }
 
@@ -109,9 +113,8 @@ def failure_rate(hours: float = 1) -> dict[str, Any]:
     failure_rate_percent (None if none ended), total_tasks, failed_tasks, period_hours. Raises ValueError for
     `hours`.
     """
-    counts = _sum(_read(redis.client().pipeline(transaction=False), _window(hours)))
-    failures = _all(counts, FAILED)
-    total = failures + _all(counts, SUCCESSFUL)
+    successful, failures = _sums(windows.hashes(hours), [f"{ALL}|{SUCCESSFUL}", f"{ALL}|{FAILED}"])
+    total = failures + successful
     return {
         "failure_rate_percent": 100 * failures / total if total else None,
         "total_tasks": total,
@@ -120,15 +123,19 @@ def failure_rate(hours: float = 1) -> dict[str, Any]:
     }
 
 
-def percentiles(hours: float = 1, task: str | None = None, measure: str = RUN) -> dict[str, float | None]:
+def percentiles(hours: float = 1, task: str = ALL, measure: str = RUN) -> dict[str, float | None]:
     """count, p50, p95 and p99 (seconds, None without any; above 8000 s it says 8000) of the last `hours`.
 
     `measure`: "run" or "wait" (in the queue) of one `task` or of all, or "accepted" (from being asked for to a
-    provider's yes), whose `task` is the name of an objective. Raises ValueError for `hours`.
+    provider's yes), whose `task` is the name of an objective. Raises ValueError.
     """
-    window = [keys.times(key) for key in _window(hours)]
-    counts = _sum(_read(redis.client().pipeline(transaction=False), window))
-    return _percentiles(_histograms(counts), task, measure)
+    if measure not in (RUN, WAIT, ACCEPTED):
+        raise ValueError(f"measure: must be {RUN}, {WAIT} or {ACCEPTED}, not {measure!r}")
+    if measure == ACCEPTED and task not in OBJECTIVES:
+        raise ValueError(f"task: must be an objective ({', '.join(OBJECTIVES)}) for {ACCEPTED}, not {task!r}")
+    together = task == ALL or measure == ACCEPTED
+    names = [keys.times(name if together else keys.by_task(name)) for name in windows.hashes(hours)]
+    return _percentiles(_sums(names, windows.buckets(f"{task}|{measure}")))
 
 
 def per_minute(minutes: int = 60) -> list[dict[str, Any]]:
@@ -141,14 +148,13 @@ def per_minute(minutes: int = 60) -> list[dict[str, Any]]:
         raise ValueError(f"minutes: must be a whole number from 1 to 120, not {minutes!r}")
     last = int(time.time() // 60)
     numbers = range(last - minutes + 1, last + 1)
-    window = [name for n in numbers for name in (keys.minute(n), keys.times(keys.minute(n)))]
-    hashes = _read(redis.client().pipeline(transaction=False), window)
-    pairs = zip(numbers, hashes[::2], hashes[1::2], strict=True)
+    pipe = redis.client().pipeline(transaction=False)
+    windows.ask(pipe, map(keys.minute, numbers), [f"{ALL}|{outcome}" for outcome in _OUTCOMES])
+    windows.ask(pipe, (keys.times(keys.minute(n)) for n in numbers), windows.buckets(f"{ALL}|{RUN}"))
+    answers = [[int(value or 0) for value in answer] for answer in pipe.execute()]
     return [
-        {"at": _iso(n * 60.0)}
-        | {outcome: _all(_sum([counts]), outcome) for outcome in _OUTCOMES}
-        | _percentiles(_histograms(_sum([times])), None, RUN)
-        for n, counts, times in pairs
+        {"at": _iso(number * 60.0)} | dict(zip(_OUTCOMES, counts, strict=True)) | _percentiles(times)
+        for number, counts, times in zip(numbers, answers[:minutes], answers[minutes:], strict=True)
     ]
 
 
@@ -156,41 +162,37 @@ def totals() -> Totals:
     """Everything since the beginning, for counters that only grow."""
     pipe = redis.client().pipeline(transaction=False)
     pipe.get(keys.DROPPED)
-    dropped, counts, times = _read(pipe, [keys.EVER, keys.times(keys.EVER)])
-    split = ((tuple(name.rsplit("|", 1)), number) for name, number in _sum([counts]).items())
-    measured = _sum([times])
+    pipe.hgetall(keys.by_task(keys.EVER))
+    pipe.hgetall(keys.times(keys.by_task(keys.EVER)))
+    pipe.hgetall(keys.times(keys.EVER))  # the objectives'
+    dropped, counts, *times = pipe.execute()
+    histograms: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    sums = {}
+    for field, number in windows.merged(times).items():
+        name, measure, index = field.rsplit("|", 2)
+        if index == SUM:
+            sums[name, measure] = number / 1e6
+        else:
+            histograms[name, measure][int(index)] = number
+    outcomes = {
+        (name, outcome): of[outcome]
+        for name, of in _types(windows.merged([counts])).items()
+        for outcome in _OUTCOMES
+    }
     return Totals(
-        outcomes={(task, outcome): number for (task, outcome), number in split if outcome in _OUTCOMES},
-        histograms=_histograms(measured),
-        sums={_series(name): number / 1e6 for name, number in measured.items() if name.endswith(f"|{SUM}")},
+        outcomes={key: number for key, number in outcomes.items() if number},
+        histograms={key: found for key, found in histograms.items() if key[0] != ALL},
+        sums={key: seconds for key, seconds in sums.items() if key[0] != ALL},
         dropped=int(dropped or 0),
     )
 
 
-def _window(hours: float) -> list[str]:
-    """The hashes of the last `hours`: at most 61 of a minute, or one an hour and one more."""
-    now = time.time()
-    since = now - check_hours(hours) * 3600
-    key, seconds = (keys.minute, 60) if hours <= 1 else (keys.hour, 3600)
-    return [key(number) for number in range(int(since // seconds), int(now // seconds) + 1)]
-
-
-def _read(pipe: Any, hashes: Iterable[str]) -> list[Any]:
-    for name in hashes:
-        pipe.hgetall(name)
-    return list(pipe.execute())
-
-
-def _sum(hashes: Iterable[dict[bytes, bytes]]) -> Counter[str]:
-    total: Counter[bytes] = Counter()
-    for found in hashes:
-        for field, number in found.items():
-            total[field] += int(number)
-    return Counter({field.decode(): number for field, number in total.items()})
-
-
-def _all(counts: Counter[str], outcome: str) -> int:
-    return sum(number for field, number in counts.items() if field.endswith(f"|{outcome}"))
+def _sums(names: list[str], fields: list[str]) -> list[int]:
+    """The sum of each field over the hashes."""
+    pipe = redis.client().pipeline(transaction=False)
+    windows.ask(pipe, names, fields)
+    total = windows.added(fields, pipe.execute())
+    return [total[field] for field in fields]
 
 
 def _types(counts: Counter[str]) -> dict[str, dict[str, int]]:
@@ -199,28 +201,9 @@ def _types(counts: Counter[str]) -> dict[str, dict[str, int]]:
     return {name: {"total": of[SUCCESSFUL] + of[FAILED], **of} for name, of in types.items()}
 
 
-def _series(field: str) -> tuple[str, str]:
-    name, measure, _ = field.rsplit("|", 2)
-    return name, measure
-
-
-def _histograms(times: Counter[str]) -> dict[tuple[str, str], Counter[int]]:
-    found: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
-    for field, number in times.items():
-        if not field.endswith(f"|{SUM}"):
-            found[_series(field)][int(field.rsplit("|", 1)[1])] += number
-    return dict(found)
-
-
-def _percentiles(
-    histograms: dict[tuple[str, str], Counter[int]], task: str | None, measure: str
-) -> dict[str, float | None]:
-    merged: Counter[int] = Counter()
-    for (name, measured), counts in histograms.items():
-        if measured == measure and task in (None, name):
-            merged.update(counts)
-    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-    return {"count": merged.total()} | {name: percentile(merged, share) for name, share in shares.items()}
+def _percentiles(counts: list[int]) -> dict[str, float | None]:
+    found = dict(enumerate(counts))
+    return {"count": sum(counts)} | {name: percentile(found, share) for name, share in _SHARES.items()}
 
 
 def _record(task_id: str, found: Any) -> dict[str, Any] | None:

@@ -45,13 +45,19 @@ def successes() -> int:
 def test_beyond_the_buffer_runs_are_dropped_and_counted(redis_server: ValkeyServer, tracker: Tracker) -> None:
     redis_server.stop()
     tracker.flush()
-    for _ in range(BUFFER + 500):
+    for _ in range(BUFFER + BATCH + 500):
         tracker.record(ended())
     redis_server.restart()
     tracker.flush()
     kept = successes()
     assert BUFFER <= kept <= BUFFER + BATCH  # one batch may have been on its way
-    assert statistics.totals().dropped == BUFFER + 500 - kept
+    assert statistics.totals().dropped == BUFFER + BATCH + 500 - kept
+
+
+def test_stopping_writes_what_has_gathered(tracker: Tracker) -> None:
+    tracker.record(ended())
+    tracker.stop()
+    assert successes() == 1
 
 
 def test_a_run_that_can_not_be_written_does_not_stop_the_others(tracker: Tracker) -> None:
