@@ -113,7 +113,7 @@ class SmsHttpProvider:
 def _receipt(response: Response, dialect: Dialect) -> Receipt:
     answer = response.json()
     code = _error_code(answer) or str(response.status)
-    text = f"the SMS gateway answered {response.status} ({code})"
+    text = f"the SMS gateway answered {response.status}"
     kind: type[ProviderError] | None = None
     if not 200 <= response.status < 300:
         kind = _STATUSES.get(response.status, Transient if response.status >= 500 else OutcomeUnknown)

@@ -30,6 +30,8 @@ def test_addresses_numbers_and_tokens_go(said: str, kept: str) -> None:
         "QUOTA_EXCEEDED, wait 60 s",
         "celery@worker-1.pafar.ng ready.",
         "Connected to redis://:**@127.0.0.1:6379/1",
+        "valid until 2026-11-24T03:21:20.123456+00:00",
+        "valid until 2026-11-24 03:21:20.123456+00",
     ],
 )
 def test_codes_ids_and_references_stay(said: str) -> None:

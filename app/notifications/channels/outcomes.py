@@ -87,7 +87,7 @@ def next_wait(held: Claim, error: ProviderError) -> float:
 
 
 def reason(error: ProviderError) -> str:
-    code = f" ({error.code})" if error.code else ""
+    code = f" ({error.code})" if error.code and error.code not in str(error) else ""
     return redact(f"{type(error).__name__}: {error}{code}")
 
 
