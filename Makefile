@@ -45,6 +45,7 @@ lock: $(READY) ## Compile the pinned requirements anew from pyproject.toml.
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev --constraint requirements.txt pyproject.toml -o requirements-dev.txt
 	grep -o 'uv==[0-9.]*' pyproject.toml | $(COMPILE) - -o requirements-uv.txt
+	grep -o 'flower==[0-9.]*' pyproject.toml | $(COMPILE) --constraint requirements.txt - -o deploy/requirements-flower.txt
 
 clean: ## Forget the virtual environment and the sandbox's data.
 	rm -rf $(VENV) .sandbox
