@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-from celery.result import AsyncResult
-
-from app.core.celery_app import celery_app
 from sandbox.standins.script import slow
 from tests.faults import crashing
 from tests.faults.catalogue import fault
@@ -38,23 +34,18 @@ def child_ended_by_its_task(rig: Rig) -> float:
     began = time.time()
     ways = list(crashing.STARTS)
     for together in ways[:-1], ways[-1:]:
-        runs = [(way, *_crash(rig, way)) for way in together]
+        files = {way: rig.folder / f"starts-{way}" for way in together}
+        runs = [(way, crashing.start(way, files[way])) for way in together]
         rig.submit_each(5)
-        for way, run, starts in runs:
+        for way, run in runs:
             rig.wait(run.ready, 90, f"the task that ends by {way} is over")
             rig.expect(run.state == "FAILURE", f"{way}: Celery says {run.state}")
-            count, allowed = len(starts.read_bytes()), crashing.STARTS[way]
+            count, allowed = len(files[way].read_bytes()), crashing.STARTS[way]
             rig.expect(count == allowed, f"{way}: started {count} times, expected {allowed}")
         rig.supervise()  # what would a supervisor have to do for the last one?
     rig.settle()
     rig.expect(rig.restarts == 0, f"the worker itself ended {rig.restarts} times")
     return began
-
-
-def _crash(rig: Rig, way: str) -> tuple[AsyncResult[None], Path]:
-    """Start the task that ends so; the file grows by a byte at each start."""
-    starts = rig.folder / f"starts-{way}"
-    return celery_app.send_task(crashing.TASK, (way, str(starts)), queue="cleanup"), starts
 
 
 @fault(attempts=1)

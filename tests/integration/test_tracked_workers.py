@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.core.celery_app import celery_app
 from app.messages.kinds import KINDS
 from app.monitoring import statistics
 from app.monitoring.tracker import BELIEVED
@@ -110,7 +109,7 @@ def test_a_child_that_can_not_tell_has_failed(
     house: House, redis_server: ValkeyServer, tmp_path: Path, way: str, error: str
 ) -> None:
     with house.worker("-P", "prefork", "-c", "1", "-I", "tests.faults.crashing"):
-        sent = celery_app.send_task(crashing.TASK, args=[way, str(tmp_path / "starts")], queue="notifications")
+        sent = crashing.start(way, tmp_path / "starts")
         wait_until(lambda: (statistics.status(sent.id) or {}).get("status") == "failed", SOON)
     assert error in (statistics.status(sent.id) or {})["error"]
     assert statistics.failure_rate()["failed_tasks"] == 1
