@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run test approve pictures faults bench-cleanup check format lock clean help
+.PHONY: run test approve pictures faults bench check format lock docs audit sbom clean help
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -13,8 +13,9 @@ help: ## This list.
 run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking and ends.
 	@exec $(BIN)/python -m sandbox $(ARGS)
 
+# Most tests wait for servers and workers: each file of them in one of three processes, each with its own house.
 test: $(READY) ## All tests, on real servers; ARGS are pytest's.
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 approve: $(READY) ## Take what each kind of message says now for right; look at the diff of tests/approved.
 	$(BIN)/python -m pytest -q tests/unit/test_approved.py --approve
@@ -25,12 +26,14 @@ pictures: $(READY) ## Take docs/pictures of what passengers see, anew; needs Chr
 faults: $(READY) ## Break each part of the platform and count what passengers got; ARGS=--list names the faults.
 	@exec $(BIN)/python -m tests.faults $(ARGS)
 
-bench-cleanup: $(READY) ## What deleting old positions costs, of ten million; ARGS=--small takes a minute.
-	$(BIN)/python -m bench.cleanup $(ARGS)
+bench: $(READY) ## What all costs beside what one would use instead, into docs/benchmarks.md; ARGS=--smoke or a name.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.txt
+	@exec $(BIN)/python -m bench $(ARGS)
 
 check: $(READY) ## Lint, format, types, and who imports whom.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit -q -c pyproject.toml -r app
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -38,12 +41,23 @@ format: $(READY) ## Put imports and lines in order.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(READY) ## The documentation as pages in build/docs; a warning fails.
+	$(BIN)/sphinx-build -q -W --keep-going -n -c docs . build/docs
+
+audit: $(READY) ## Known vulnerabilities of what is pinned; asks PyPI's advisories.
+	$(BIN)/pip-audit --disable-pip --require-hashes --strict -r requirements.txt
+
+sbom: $(READY) ## What is installed in production, as CycloneDX in build/sbom.json.
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements.txt
+
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
     --python-version 3.11
 
 lock: $(READY) ## Compile the pinned requirements anew from pyproject.toml.
 	$(COMPILE) pyproject.toml -o requirements.txt
 	$(COMPILE) --extra dev --constraint requirements.txt pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --extra bench --constraint requirements-dev.txt pyproject.toml -o bench/requirements.txt
 	grep -o 'uv==[0-9.]*' pyproject.toml | $(COMPILE) - -o requirements-uv.txt
 	grep -o 'flower==[0-9.]*' pyproject.toml | $(COMPILE) --constraint requirements.txt - -o deploy/requirements-flower.txt
 

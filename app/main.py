@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from app.api import alerts, bookings, campaigns, devices, health, metrics, notifications, payments, problems
+from app.api.headers import SecurityHeaders
+from app.api.limits import BodyLimit
 from app.api.request_id import RequestId
 from app.api.security import require_operator
+from app.core import tracing
 from app.core.config import get_settings
 from app.core.database import dispose
 from app.core.errors import SettingsError
@@ -19,6 +23,14 @@ from app.core.startup import check_startup
 from app.dashboard import pages
 from app.monitoring.alerts.evaluate import Evaluator
 from app.providers import registry
+
+#: Of FastAPI's own telemetry, a span for each request, where `tracing` has said where to: its logs quote errors.
+_SPANS_ALONE: TelemetryConfig = {
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 
 
 @asynccontextmanager
@@ -30,17 +42,21 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     stopped.set()
     registry.close()
     dispose()
+    tracing.stop()  # uvicorn ends by the signal that it was sent, and so without what is registered for the end
 
 
 def create_app() -> FastAPI:
     """Routes, pages and error handlers; exits with one message that names every setting to mend."""
     try:
         check_startup(get_settings())
+        tracing.check()
     except SettingsError as error:
         raise SystemExit(str(error)) from None
+    tracing.configure("pafar-api")
     configure(log_format=get_settings().log_format)
-    app = FastAPI(title="Pafar tasks", lifespan=_lifespan)
-    app.add_middleware(RequestId)
+    app = FastAPI(title="Pafar tasks", lifespan=_lifespan, telemetry=_SPANS_ALONE, docs_url=None, redoc_url=None)
+    for middleware in (BodyLimit, SecurityHeaders, RequestId):  # the outermost last
+        app.add_middleware(middleware)
     problems.install(app)
     for router in (
         health.router,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.engine import make_url
 
-from app.core.celery_app import BEAT_SCHEDULE, celery_app
+from app.core.celery_app import celery_app
 from app.core.config import Settings, get_settings
 from app.core.errors import SettingsError
 from app.monitoring import setup
@@ -59,7 +59,6 @@ def _print_tasks(console: Console) -> None:
         table.add_row(name, celery_app.amqp.router.route({}, name)["queue"].name)
     console.print(table)
     schedule = Table("Entry", "Task", "Every", title="Schedule", title_justify="left")
-    for entry, what in BEAT_SCHEDULE.items():
-        every = what["schedule"]
-        schedule.add_row(entry, str(what["task"]), f"{every:.0f} s" if isinstance(every, float) else str(every))
+    for entry, what in celery_app.conf.beat_schedule.items():
+        schedule.add_row(entry, str(what["task"]), str(what["schedule"]))
     console.print(schedule)

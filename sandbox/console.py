@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 from rich.text import Text
 
-_WIDTH = 28  # of the first column: "booking PF234567 committed" fits
+_WIDTH = 30  # of the first column: "booking PF23456789 committed" fits
 _INDENT = " " * 10  # below the times
 
 

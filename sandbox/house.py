@@ -117,7 +117,8 @@ class House:
         self.api = Api(free_port(), self._environment["API_KEY"])
         options = ["--host", "127.0.0.1", "--port", str(self.api.port)]
         worker = self._start("worker", *_CELERY, "worker", "--loglevel=info")
-        api = self._start("api", "-m", "uvicorn", "--factory", "app.main:create_app", *options)
+        options += ["--factory", "app.main:create_app", "--no-server-header"]
+        api = self._start("api", "-m", "uvicorn", *options)
         api.wait_ready(self.api.ready, _START_TIMEOUT)
         self._screen.say("API ready", self.api.url)
         worker.wait_ready(self._consuming, _START_TIMEOUT)

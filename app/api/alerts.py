@@ -8,12 +8,12 @@ from http import HTTPStatus
 from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel
 
-from app.api.security import require_key
+from app.api.security import require_operator_key
 from app.monitoring.alerts import homes
 from app.monitoring.alerts.rules import Severity
 from app.monitoring.alerts.state import Status
 
-router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"], dependencies=[Depends(require_key)])
+router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"], dependencies=[Depends(require_operator_key)])
 
 
 class ListedAlert(BaseModel):

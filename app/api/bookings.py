@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
+from app.api.fields import Key, PaymentMethod
 from app.api.security import require_key
 from app.bookings.confirm import pay
 from app.bookings.seats import hold
@@ -41,15 +42,15 @@ class TripOnSale(BaseModel):
 class NewHold(BaseModel):
     """Seats on a trip for a passenger."""
 
-    trip_id: int
-    user_id: int
+    trip_id: Key
+    user_id: Key
     seats: list[str] = Field(min_length=1, max_length=20, examples=[["12", "13"]])
 
 
 class NewBooking(NewHold):
     """Seats on a trip for a passenger, paid at once."""
 
-    payment_method: str = Field(default="card", min_length=1, max_length=40)
+    payment_method: PaymentMethod = "card"
 
 
 class Held(BaseModel):

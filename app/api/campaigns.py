@@ -12,12 +12,14 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.api.security import require_key
+from app.api.security import require_key, require_operator_key
 from app.core.database import transaction
 from app.notifications import campaign_store, campaigns
 from app.notifications.campaign_store import NoSuchCampaign, Progress
 
 router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], dependencies=[Depends(require_key)])
+#: Who may pause, resume and cancel.
+STEERING = [Depends(require_operator_key)]
 
 
 class Campaign(BaseModel):
@@ -41,19 +43,19 @@ def get(campaign_id: UUID) -> Campaign:
     return _answer(campaign_store.progress, campaign_id)
 
 
-@router.post("/{campaign_id}/pause")
+@router.post("/{campaign_id}/pause", dependencies=STEERING)
 def pause(campaign_id: UUID) -> Campaign:
     """Send no more until it is resumed; what is under way finishes."""
     return _answer(campaigns.pause, campaign_id)
 
 
-@router.post("/{campaign_id}/resume")
+@router.post("/{campaign_id}/resume", dependencies=STEERING)
 def resume(campaign_id: UUID) -> Campaign:
     """Go on where it was paused."""
     return _answer(campaigns.resume, campaign_id)
 
 
-@router.post("/{campaign_id}/cancel")
+@router.post("/{campaign_id}/cancel", dependencies=STEERING)
 def cancel(campaign_id: UUID) -> Campaign:
     """Never send what is left; what is under way finishes."""
     return _answer(campaigns.cancel, campaign_id)

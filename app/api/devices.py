@@ -8,17 +8,16 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, Field
 
+from app.api.fields import Key
 from app.api.security import require_key
 from app.core.database import transaction
 from app.notifications import devices
 
 router = APIRouter(prefix="/api/v1/users/{user_id}/devices", tags=["devices"], dependencies=[Depends(require_key)])
 
-#: A key as the database has it.
-Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 #: Tokens have some 160 characters today; PostgreSQL's index takes up to about 2,700 bytes.
 MAX_TOKEN = 2000
 
@@ -33,7 +32,7 @@ class SeenDevice(BaseModel):
 
 
 @router.put("")
-def register(user_id: Id, seen: SeenDevice) -> devices.Device:
+def register(user_id: Key, seen: SeenDevice) -> devices.Device:
     """Register a phone or note that it was seen; asked again it changes nothing else."""
     try:
         with transaction() as connection:
@@ -43,14 +42,14 @@ def register(user_id: Id, seen: SeenDevice) -> devices.Device:
 
 
 @router.get("")
-def of_user(user_id: Id, include_stale: Annotated[bool, Query()] = True) -> list[devices.Device]:
+def of_user(user_id: Key, include_stale: Annotated[bool, Query()] = True) -> list[devices.Device]:
     """The user's phones, the one seen last first; their targets are the `device_tokens` of a push."""
     with transaction() as connection:
         return devices.of_user(connection, user_id, include_stale=include_stale)
 
 
 @router.delete("/{device_id}", status_code=HTTPStatus.NO_CONTENT)
-def remove(user_id: Id, device_id: Id) -> None:
+def remove(user_id: Key, device_id: Key) -> None:
     """Log out on a phone; one that is not, or no longer, the user's is left alone and a 404."""
     with transaction() as connection:
         if not devices.remove(connection, user_id=user_id, device_id=device_id):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Depends, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from app.api.security import require_key
+from app.api.security import require_operator_key
 from app.monitoring.metrics import render
 
-router = APIRouter(tags=["health"], dependencies=[Depends(require_key)])
+router = APIRouter(tags=["health"], dependencies=[Depends(require_operator_key)])
 
 
 @router.get("/metrics")

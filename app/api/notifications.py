@@ -11,7 +11,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from pydantic import BaseModel, Field
 
-from app.api.security import require_key
+from app.api.security import Asking, require_key
 from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import overview, submit
@@ -46,14 +46,17 @@ class Standing(BaseModel):
 
 
 @router.post("", status_code=HTTPStatus.ACCEPTED)
-def accept(new: NewNotification, idempotency_key: str | None = Header(default=None, max_length=200)) -> Standing:
-    """Accept a message; with an `Idempotency-Key` used before, the earlier message is returned."""
+def accept(
+    new: NewNotification, caller: Asking, idempotency_key: str | None = Header(default=None, max_length=200)
+) -> Standing:
+    """Accept a message; with an `Idempotency-Key` that the caller used before, the earlier message is returned."""
     kind = KINDS.get(new.kind)
     if kind is None:
         raise HTTPException(
             HTTPStatus.UNPROCESSABLE_ENTITY, f"kind: no such kind; one of {', '.join(sorted(KINDS))}"
         )
-    key = f"api:{idempotency_key}" if idempotency_key else None
+    # By the caller's name: its next key finds what was sent with the last one, another caller does not.
+    key = f"api:{caller.name}:{idempotency_key}" if idempotency_key else None
     message_id = submit.accept_now(kind, new.arguments, idempotency_key=key)
     log.info("accepted", message_ids=[str(message_id)])
     return get(message_id)

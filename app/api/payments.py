@@ -9,6 +9,7 @@ import structlog
 from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, Field
 
+from app.api.fields import PLAIN, PaymentMethod
 from app.api.security import require_key
 from app.bookings.payments import settle, to_refund
 from app.core.database import session
@@ -21,10 +22,10 @@ router = APIRouter(prefix="/api/v1", tags=["payments"], dependencies=[Depends(re
 class NewPayment(BaseModel):
     """Money that the gateway has taken for a booking; `authorized_at` is by the gateway's clock."""
 
-    booking_reference: str = Field(min_length=1, max_length=40)
-    transaction_id: str = Field(min_length=1, max_length=100)
+    booking_reference: str = Field(max_length=40, pattern=PLAIN)
+    transaction_id: str = Field(max_length=100, pattern=PLAIN)
     authorized_at: AwareDatetime
-    method: str = Field(default="card", min_length=1, max_length=40)
+    method: PaymentMethod = "card"
 
 
 class Settled(BaseModel):

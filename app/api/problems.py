@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api.headers import HEADERS
 from app.api.request_id import HEADER
 from app.bookings.seats import InvalidBooking, SeatsTaken
 from app.core import context
@@ -58,6 +59,6 @@ def install(app: FastAPI) -> None:
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", path=request.url.path, exc_info=error)
         # This answer is made outside every middleware.
-        headers = {HEADER: request_id} if (request_id := context.request_id()) else None
+        headers = HEADERS | ({HEADER: request_id} if (request_id := context.request_id()) else {})
         detail = "Something went wrong on our side; it has been logged."
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)

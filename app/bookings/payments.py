@@ -9,10 +9,10 @@ import structlog
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, joinedload
 
-from app.bookings.confirm import device_tokens, record, tell
+from app.bookings import telling
+from app.bookings.confirm import record
 from app.bookings.seats import InvalidBooking, SeatsTaken, claim
 from app.models import Booking, BookingStatus, Payment, PaymentStatus
-from app.tasks.push_notification_tasks import send_payment_status_push
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +53,9 @@ def settle(
     payment = record(session, booking, status, method=method, transaction_id=transaction_id)
     if won:
         booking.status, booking.expires_at = BookingStatus.CONFIRMED, None
-        return Settlement(booking, payment, tell(session, booking))
+        return Settlement(booking, payment, telling.confirmed(session, booking, payment))
     log.warning("payment.needs_refund", booking_reference=reference, booking_status=str(booking.status))
-    return Settlement(booking, payment, _tell_of_refund(session, booking))
+    return Settlement(booking, payment, telling.to_be_refunded(session, booking, payment))
 
 
 def to_refund(session: Session, *, limit: int = 100) -> list[Payment]:
@@ -86,17 +86,3 @@ def _has_seats(session: Session, booking: Booking) -> bool:
     except SeatsTaken:
         return False
     return True
-
-
-def _tell_of_refund(session: Session, booking: Booking) -> list[str]:
-    tokens = device_tokens(session, booking)
-    if not tokens:
-        return []
-    data = {
-        "status": PaymentStatus.NEEDS_REFUND,
-        "amount": str(booking.total_amount),
-        "currency": booking.currency,
-        "booking_reference": booking.reference,
-        "locale": booking.user.locale,
-    }
-    return [str(send_payment_status_push.delay_in(session, tokens, data).id)]

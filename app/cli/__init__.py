@@ -8,7 +8,7 @@ from logging import WARNING
 import typer
 from rich.console import Console
 
-from app.cli import campaign, cleanup, doctor, health, looking, report, sending, stats
+from app.cli import campaign, cleanup, doctor, health, keys, looking, report, sending, stats
 from app.cli.console import console
 from app.core import logging, migrations
 from app.core.errors import PafarError
@@ -45,6 +45,7 @@ app.command("replay")(sending.replay_failed)
 app.add_typer(campaign.app, name="campaign")
 app.command()(report.report)
 app.add_typer(cleanup.app, name="cleanup")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -9,9 +10,10 @@ from tempfile import gettempdir
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.errors import SettingsError
+from app.core.secret_files import SecretFiles
 from app.core.setting_types import (
     Addresses,
     AesKeys,
@@ -35,6 +37,7 @@ from app.core.setting_types import (
     Port,
     ReadableFile,
     RedisUrl,
+    Schedule,
     TimeZone,
     WebhookSecret,
     WebOtpDomain,
@@ -67,10 +70,13 @@ class Settings(BaseSettings):
     redis_url: RedisUrl = Field(default="redis://localhost:6379/0", repr=False)
     celery_broker_url: BrokerUrl = Field(default="redis://localhost:6379/1", repr=False)
     celery_result_backend: RedisUrl = Field(default="redis://localhost:6379/2", repr=False)
+    sentinel_master: str = "mymaster"
+    tls_ca_file: ReadableFile | None = None
     task_events: bool = True
     heartbeat_file: Path | None = None
     log_format: LogFormat = LogFormat.CONSOLE
     tracker: bool = True
+    otel_exporter_otlp_endpoint: HttpUrl | None = Field(default=None, repr=False)
 
     smtp_host: str | None = None
     smtp_port: Port = 587
@@ -109,6 +115,16 @@ class Settings(BaseSettings):
     temp_dir: OwnFolder = Path(gettempdir()) / "pafar"
     notification_retention_days: Days = 30
 
+    partition_schedule: Schedule = timedelta(hours=1)
+    reservation_cleanup_schedule: Schedule = timedelta(minutes=5)
+    location_cleanup_schedule: Schedule = timedelta(hours=1)
+    # Daily ones go by the clock, in the quiet hours: an interval of a day starts anew with every beat that is
+    # started. Messages soon after midnight: the day that is just over is dropped whole, little of the next is old.
+    notification_cleanup_schedule: Schedule = time(0, 20)
+    session_cleanup_schedule: Schedule = time(1, 10)
+    temp_file_cleanup_schedule: Schedule = time(1, 40)
+    cleanup_report_schedule: Schedule = time(2, 10)
+
     alert_emails: Addresses | None = Field(default=None, repr=False)
     alert_webhook_url: HttpUrl | None = Field(default=None, repr=False)
     alert_webhook_secret: WebhookSecret | None = None
@@ -123,7 +139,21 @@ class Settings(BaseSettings):
     alert_disk_free_percent: Percent = 10
 
     api_key: SecretStr | None = None
+    api_requests_per_minute: Most = 6000
     payload_keys: AesKeys | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and the files that it names."""
+        files = SecretFiles(settings_cls, EnvSettingsSource(settings_cls).env_vars)
+        return init_settings, env_settings, files
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from datetime import time, timedelta
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Annotated
@@ -12,13 +13,34 @@ from zoneinfo import ZoneInfo, available_timezones
 import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+
+def _starts(value: str, allowed: tuple[str, ...]) -> str:
+    if not value.startswith(tuple(f"{scheme}://" for scheme in allowed)):
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}")
+    return value
 
 
 def _scheme(*allowed: str) -> AfterValidator:
+    return AfterValidator(lambda value: _starts(value, allowed))
+
+
+def _servers(*allowed: str) -> AfterValidator:
+    """A URL, or several with ; between them where there are several Sentinels or RabbitMQ nodes to ask."""
+
     def check(value: str) -> str:
-        if not value.startswith(tuple(f"{scheme}://" for scheme in allowed)):
-            raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in allowed)}")
+        for part in value.split(";"):
+            _starts(part, allowed)
+        if ";" in value and not value.startswith(("sentinel", "amqp")):
+            raise ValueError("must be a single URL; only sentinel:// and amqp:// may be several")
+        if value.startswith("sentinel") and not re.fullmatch(_SENTINELS, value):
+            raise ValueError(
+                "must be sentinel://:password@host:port/database for each Sentinel, with ; between them and the"
+                " same password and database in all: the primary's"
+            )
+        if re.search(r"[?&]ssl_", value):
+            raise ValueError("must have no ssl_ option: certificates are verified, by TLS_CA_FILE if it is set")
         return value
 
     return AfterValidator(check)
@@ -109,13 +131,28 @@ def _own_folder(value: Path) -> Path:
     return value
 
 
+def _schedule(value: str | timedelta | time) -> timedelta | time:
+    if not isinstance(value, str):
+        return value  # a default
+    if re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        return time.fromisoformat(value)
+    if not (re.fullmatch(r"[0-9]{1,5}", value) and 10 <= int(value) <= 86_400):
+        raise ValueError("must be seconds from 10 to 86400, as 300, or a time of day in UTC, as 01:10")
+    return timedelta(seconds=int(value))
+
+
 DatabaseUrl = Annotated[str, _scheme("postgresql", "postgres", "postgresql+psycopg")]
-BrokerUrl = Annotated[str, _scheme("redis", "rediss", "sentinel", "amqp", "amqps")]
-RedisUrl = Annotated[str, _scheme("redis", "rediss", "sentinel")]
+_SENTINELS = (
+    r"sentinel://(?P<login>([^/@;]*@)?)[^/@:;]+:[0-9]+/(?P<database>[0-9]+)"
+    r"(;sentinel://(?P=login)[^/@:;]+:[0-9]+/(?P=database))*"
+)
+BrokerUrl = Annotated[str, _servers("redis", "rediss", "sentinel", "amqp", "amqps")]
+RedisUrl = Annotated[str, _servers("redis", "rediss", "sentinel")]
 HttpUrl = Annotated[str, _scheme("http", "https")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Hours = Annotated[int, Field(ge=1, le=87600)]
+Schedule = Annotated[timedelta | time, BeforeValidator(_schedule)]  #: an interval, or a time of day in UTC
 Currency = Annotated[str, AfterValidator(_currency)]
 LocaleName = Annotated[str, AfterValidator(_locale)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

@@ -44,6 +44,9 @@ def _unfit_for_production(settings: Settings) -> Problems:
             wrong.append(((name,), "is left at an example value; set the real one"))
     if settings.api_key is None:
         wrong.append((("api_key",), "is missing; without it anyone could send messages through the API"))
+    for name in ("sms_api_url", "fcm_base_url", "alert_webhook_url"):
+        if str(getattr(settings, name)).startswith("http://"):
+            wrong.append(((name,), "is http://; messages and keys would travel in clear, use https://"))
     if settings.smtp_security == "none":
         wrong.append((("smtp_security",), "is none; mail and password would travel in clear, use starttls or tls"))
     return wrong

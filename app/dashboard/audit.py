@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 #: Lines on one page of the record.
@@ -19,6 +20,7 @@ class Action(StrEnum):
 
     REPLAY = "replay"  #: a failed message is put back to be sent
     REVEAL = "reveal"  #: whom a message is for was shown
+    FIND = "find"  #: it was found by whom it is for
     PAUSE = "pause"  #: a campaign sends no more until it is resumed
     RESUME = "resume"  #: it goes on
     CANCEL = "cancel"  #: what is left of it is never sent
@@ -38,12 +40,14 @@ class Done:
 _COLUMNS = "SELECT id, created_at, operator, action, target FROM operator_actions"
 
 
-def record(connection: Connection, operator: str, action: Action, target: UUID) -> None:
-    """Note that `operator` does `action` to the message or campaign `target` in this transaction."""
-    connection.execute(
-        text("INSERT INTO operator_actions (operator, action, target) VALUES (:operator, :action, :target)"),
-        {"operator": operator, "action": action, "target": target},
-    )
+_RECORD = text(
+    "INSERT INTO operator_actions (operator, action, target) SELECT :operator, :action, unnest(:targets)"
+).bindparams(bindparam("targets", type_=ARRAY(Uuid)))
+
+
+def record(connection: Connection, operator: str, action: Action, *targets: UUID) -> None:
+    """Note that `operator` does `action` to these messages or campaigns in this transaction, a line for each."""
+    connection.execute(_RECORD, {"operator": operator, "action": action, "targets": list(targets)})
 
 
 def of(connection: Connection, target: UUID) -> list[Done]:

@@ -53,7 +53,12 @@ async def operator(request: Request, given: Given) -> str:
     name = "".join(c for c in given.username if c.isprintable()).strip()[:NAME_LENGTH]
     if not name:
         raise HTTPException(HTTPStatus.FORBIDDEN, "Sign in with your name: what you do is recorded under it.")
-    token = dict(parse_qsl((await request.body()).decode("ascii", "replace"))).get(TOKEN, "")
+    token = (await fields(request)).get(TOKEN, "")
     if not any(hmac.compare_digest(token.encode(), form_token(given, age).encode()) for age in (0, 1)):
         raise HTTPException(HTTPStatus.FORBIDDEN, "This page is too old, or not ours: reload it and press again.")
     return name
+
+
+async def fields(request: Request) -> dict[str, str]:
+    """What a form of ours was filled in with."""
+    return dict(parse_qsl((await request.body()).decode("ascii", "replace")))

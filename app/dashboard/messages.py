@@ -30,6 +30,8 @@ from app.notifications.status import Status
 
 #: Messages on one page.
 PAGE = 50
+#: Days that one may look back for a recipient; the first is what is meant without a word.
+DAYS = (7, 1, 30)
 
 router = routes.router()
 Token = Annotated[str | None, Depends(button_token)]
@@ -74,6 +76,7 @@ async def _found(wanted: Search, asked: dict[str, str]) -> Mapping[str, Any]:
         "asked": asked,
         "kinds": list(KINDS),
         "statuses": list(Status),
+        "days": DAYS,
         "older": older,
         "newest": newest,
     }

@@ -9,7 +9,7 @@ from fastapi import Query, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from app.core import redis
-from app.dashboard import audit, campaigns, messages, overview, routes, schedule
+from app.dashboard import audit, campaigns, failures, finding, messages, overview, routes, schedule
 from app.dashboard.messages import Token
 from app.dashboard.rendering import HERE, page
 from app.dashboard.sources import ALERTS, REDIS, from_database
@@ -68,5 +68,7 @@ async def show_actions(request: Request, token: Token, before: int | None = Quer
     return await page(request, "actions.html", look, token=token)
 
 
+router.include_router(finding.router)
 router.include_router(messages.router)
+router.include_router(failures.router)
 router.include_router(campaigns.router)

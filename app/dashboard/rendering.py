@@ -40,6 +40,7 @@ RECONNECT = 500
 MENU = (
     ("/", "Overview"),
     ("/messages", "Messages"),
+    ("/failures", "Failures"),
     ("/workers", "Workers"),
     ("/schedule", "Schedule"),
     ("/campaigns", "Campaigns"),

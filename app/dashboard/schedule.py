@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
-from app.core.celery_app import BEAT_SCHEDULE
+from app.core.schedule import next_due, schedule
+from app.core.setting_types import Schedule
 from app.dashboard.words import span
 from app.maintenance import runs
 from app.maintenance.runs import LastRun
@@ -26,25 +26,14 @@ class Entry:
 
 def entries(connection: Connection) -> list[Entry]:
     """The schedule, with the runs that `cleanup_runs` holds."""
-    tasks = {entry["task"]: entry["schedule"] for entry in BEAT_SCHEDULE.values()}
-    last = runs.last(connection, [_short(task) for task in tasks])
-    return [_entry(task, schedule, last.get(_short(task))) for task, schedule in tasks.items()]
+    last = runs.last(connection, runs.scheduled())
+    return [_entry(task, when, last.get(_short(task))) for task, when in schedule().items()]
 
 
-def _entry(task: str, schedule: Any, last: LastRun | None) -> Entry:
-    if isinstance(schedule, (int, float)):
-        next_at = last.started_at + timedelta(seconds=schedule) if last else None
-        return Entry(task, f"every {span(schedule)}", last, next_at)
-    now = datetime.now(UTC)
-    # Celery takes a moment of its own for now: rounded, they are the same.
-    next_at = (now + schedule.remaining_estimate(now) + timedelta(seconds=0.5)).replace(microsecond=0)
-    return Entry(task, _clock(schedule), last, next_at)
-
-
-def _clock(schedule: Any) -> str:
-    """Celery's crontab, of which ours are all daily."""
-    times = [f"{hour:02}:{minute:02}" for hour in sorted(schedule.hour) for minute in sorted(schedule.minute)]
-    return f"daily at {', '.join(times)} UTC"
+def _entry(task: str, when: Schedule, last: LastRun | None) -> Entry:
+    if isinstance(when, timedelta):
+        return Entry(task, f"every {span(when.total_seconds())}", last, last.next_due_at if last else None)
+    return Entry(task, f"daily at {when:%H:%M} UTC", last, next_due(when, datetime.now(UTC)))
 
 
 def _short(task: str) -> str:

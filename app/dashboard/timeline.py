@@ -17,6 +17,7 @@ from app.notifications.status import FINAL, Status
 _PRESSED = {
     Action.REPLAY: "Put back to be sent again",
     Action.REVEAL: "Recipient shown",
+    Action.FIND: "Found by its recipient",
 }
 _ENDED = {
     Status.SENT: "Accepted by the provider",

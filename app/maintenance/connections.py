@@ -34,9 +34,16 @@ def autocommit() -> Iterator[Connection]:
 
 @contextmanager
 def long_transaction() -> Iterator[Connection]:
-    """A `transaction` whose statements may read a whole day's rows; it waits for a lock as short as any other."""
+    """A `transaction` whose statements may read a whole day's rows; it waits for a lock as short as any other.
+
+    It reads in one process: with parallel ones a count took every core, and whoever books waited for it.
+    """
     with transaction() as connection:
         connection.execute(
-            text("SELECT set_config('statement_timeout', :limit, true)"), {"limit": STATEMENT_TIMEOUT}
+            text(
+                "SELECT set_config('statement_timeout', :limit, true),"
+                " set_config('max_parallel_workers_per_gather', '0', true)"
+            ),
+            {"limit": STATEMENT_TIMEOUT},
         )
         yield connection

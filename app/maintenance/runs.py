@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import String
 
-from app.core.celery_app import BEAT_SCHEDULE, next_due
 from app.core.redaction import redact
+from app.core.schedule import CLEANUP, next_due, schedule
 from app.maintenance.batches import watched
 from app.maintenance.connections import autocommit
 
@@ -28,8 +28,6 @@ LOCK_SPACE = 7_236_002
 ERROR_LENGTH = 300
 #: How late a run may begin: the one before may take as long, by its task's time limit.
 GRACE = timedelta(minutes=10)
-#: What stands before a recorded task's name in the schedule.
-MODULE = "app.tasks.cleanup_tasks."
 
 Clean = Callable[[], dict[str, Any]]
 
@@ -119,8 +117,12 @@ _BEGIN = text("""
 
 def _begin(connection: Connection, task: str) -> int:
     now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-    values = {"task": task, "now": now, "next_due_at": next_due(MODULE + task, now)}
+    values = {"task": task, "now": now, "next_due_at": _next_due(task, now)}
     return int(connection.execute(_BEGIN, values).scalar_one())
+
+
+def _next_due(task: str, started_at: datetime) -> datetime:
+    return next_due(schedule()[CLEANUP + task], started_at)
 
 
 def _end(
@@ -142,7 +144,7 @@ def _in_short(error: Exception) -> str:
 
 
 _LAST = text("""
-    SELECT newest.task, started_at, cleaned, error, batches, due_at, next_due_at,
+    SELECT newest.task, started_at, cleaned, error, batches, due_at,
            extract(epoch FROM finished_at - started_at)::float8 * 1000 AS milliseconds,
            extract(epoch FROM clock_timestamp() - started_at)::float8 AS age_seconds,
            finished_at IS NOT NULL AS finished
@@ -154,14 +156,14 @@ _LAST = text("""
 
 def last(connection: Connection, tasks: list[str]) -> dict[str, LastRun]:
     """The newest run of each of these tasks (names without their module); one that never ran is not there."""
-    return {row.task: LastRun(**row._mapping) for row in connection.execute(_LAST, {"tasks": tasks})}
+    newest = connection.execute(_LAST, {"tasks": tasks})
+    # By the schedule as it is now: what the run wrote down was by the settings of its day.
+    return {row.task: LastRun(**row._mapping, next_due_at=_next_due(row.task, row.started_at)) for row in newest}
 
 
 def scheduled() -> list[str]:
-    """The recorded tasks that beat starts, without their module."""
-    return [
-        entry["task"].removeprefix(MODULE) for entry in BEAT_SCHEDULE.values() if entry["task"].startswith(MODULE)
-    ]
+    """The tasks that beat starts, without their module."""
+    return [task.removeprefix(CLEANUP) for task in schedule()]
 
 
 def overdue(connection: Connection, now: datetime) -> list[Overdue]:
@@ -173,15 +175,7 @@ def overdue(connection: Connection, now: datetime) -> list[Overdue]:
     first: datetime | None = connection.scalar(text("SELECT min(started_at) FROM cleanup_runs"))
     found = []
     for task in scheduled():
-        due = newest[task].next_due_at if task in newest else first and next_due(MODULE + task, first)
+        due = newest[task].next_due_at if task in newest else first and _next_due(task, first)
         if due is None or due + GRACE < now:
             found.append(Overdue(task, due, ever_ran=task in newest))
     return found
-
-
-def forget_old(connection: Connection) -> int:
-    """Delete lines older than KEPT_DAYS; returns how many."""
-    return connection.execute(
-        text("DELETE FROM cleanup_runs WHERE started_at < clock_timestamp() - make_interval(days => :days)"),
-        {"days": KEPT_DAYS},
-    ).rowcount

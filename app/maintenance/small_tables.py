@@ -12,7 +12,7 @@ from sqlalchemy.types import String
 
 from app.core.database import transaction
 from app.maintenance import runs
-from app.maintenance.batches import done, in_batches
+from app.maintenance.batches import done
 from app.maintenance.cleaned import cutoff
 from app.notifications import devices, limits
 
@@ -29,7 +29,7 @@ class Small:
 
     table: str
     old: str
-    unused: str
+    unused: str = "true"
 
 
 # LIMIT: each line of the to-do list is looked up by its id, in its own day; a join read every day's messages.
@@ -56,6 +56,10 @@ CAMPAIGNS = Small(
     "created_at < :before",
     f"NOT EXISTS (SELECT FROM {_WAITING} WHERE campaigns.id IN (waiting.id, waiting.campaign_id))",
 )
+RUNS = Small("cleanup_runs", f"started_at < clock_timestamp() - interval '{runs.KEPT_DAYS} days'")
+CODES = Small("otp_sends", f"created_at < clock_timestamp() - interval '{limits.LONGEST.total_seconds()} s'")
+PHONES = Small("device_tokens", f"last_seen_at < clock_timestamp() - interval '{devices.DROP_AFTER} days'")
+SMALL = (KEYS, SUBJECTS, CAMPAIGNS, RUNS, CODES, PHONES)
 
 
 def clean(keep: timedelta) -> dict[str, int]:
@@ -63,9 +67,7 @@ def clean(keep: timedelta) -> dict[str, int]:
     deadline = time.monotonic() + BUDGET
     with transaction() as connection:
         before = cutoff(connection, keep)
-        gone = {"cleanup_runs": runs.forget_old(connection), "otp_sends": limits.forget_old(connection)}
-    gone["device_tokens"] = in_batches(devices.drop_unseen, size=devices.DROP_BATCH, deadline=deadline)
-    return gone | {small.table: _sweep(small, before, deadline) for small in (KEYS, SUBJECTS, CAMPAIGNS)}
+    return {small.table: _sweep(small, before, deadline) for small in SMALL}
 
 
 def _sweep(small: Small, before: datetime, deadline: float) -> int:

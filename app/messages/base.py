@@ -42,20 +42,22 @@ class Kind:
     task: str  #: "app.tasks.email_tasks.send_booking_confirmation_email"
     channel: Channel
     queue: str  #: one of core.celery_app.QUEUES
-    priority: int  #: URGENT (first) to 9, as Celery on Redis has it
     payload: type[BaseModel]  #: the task's parameters, by name
     template: str  #: "booking_confirmation": the folder or file stem under templates/<channel>/
-    result_keys: tuple[str, ...]  #: keys of the payload's `…_data` that the task's result repeats
+    validity: Callable[[Any], Validity]  #: payload → when it loses its point
     resend_unknown: bool  #: send again when a send got no answer? A confirmation yes, a one-time code never
-    sensitive: bool  #: its payload is encrypted in the row, and wiped when it is final
+    priority: int = ORDINARY  #: URGENT (first) to 9, as Celery on Redis has it
+    #: Keys of the payload's `…_data` that the task's result repeats.
+    result_keys: tuple[str, ...] = ("booking_reference",)
+    sensitive: bool = False  #: its payload is encrypted in the row, and wiped when it is final
     #: payload → what it is about and for whom; a newer message of the same subject supersedes an older unsent
     #: one. None: every message of this kind stands for itself.
-    subject: Callable[[Any], str] | None
-    validity: Callable[[Any], Validity]  #: payload → when it loses its point
+    subject: Callable[[Any], str] | None = None
     #: The kind of the chunks it is cut into: its own row, a campaign, only sums them up. None: it is sent itself.
-    chunks: str | None
+    chunks: str | None = None
     #: payload → whether it goes first whatever its priority; None: never
     urgent: Callable[[Any], bool] | None = None
+    offer: bool = False  #: nobody waits for it: it wakes no phone, and passengers may silence all of them
 
     def priority_of(self, payload: BaseModel) -> int:
         """The priority of one message of this kind."""

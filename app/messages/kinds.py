@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pydantic import BaseModel
 
 from app.messages import payload_types as types
 from app.messages import subjects, validity
-from app.messages.base import LAST, ORDINARY, URGENT, Channel, Kind, Validity
+from app.messages.base import LAST, URGENT, Channel, Kind, Validity
 
 _MODULES = {
     Channel.EMAIL: "email_tasks",
@@ -21,33 +20,39 @@ _MODULES = {
 _QUEUES = {Channel.EMAIL: "email", Channel.SMS: "sms", Channel.PUSH: "notifications"}
 
 
+class _Rules(TypedDict, total=False):
+    """What a kind may say besides; Kind tells what each means, and what holds without it."""
+
+    priority: int
+    template: str
+    result_keys: tuple[str, ...]
+    sensitive: bool
+    subject: Callable[[Any], str]
+    chunks: str
+    urgent: Callable[[Any], bool]
+    offer: bool
+
+
 def _kind(
     name: str,
     payload: type[BaseModel],
     loses_point: Callable[[Any], Validity],
     *,
     resend_unknown: bool,
-    priority: int = ORDINARY,
-    result_keys: tuple[str, ...] = ("booking_reference",),
-    sensitive: bool = False,
-    subject: Callable[[Any], str] | None = None,
+    **rules: Unpack[_Rules],
 ) -> Kind:
     """A kind whose task, queue and template follow from its name: "trip_delay_sms"."""
     template, _, channel = name.removesuffix("_notification").rpartition("_")
+    rules.setdefault("template", template)
     return Kind(
         name=name,
         task=f"app.tasks.{_MODULES[Channel(channel)]}.send_{name}",
         channel=Channel(channel),
         queue=_QUEUES[Channel(channel)],
-        priority=priority,
         payload=payload,
-        template=template,
-        result_keys=result_keys,
-        resend_unknown=resend_unknown,
-        sensitive=sensitive,
-        subject=subject,
         validity=loses_point,
-        chunks=None,
+        resend_unknown=resend_unknown,
+        **rules,
     )
 
 
@@ -74,6 +79,7 @@ KINDS: dict[str, Kind] = {
             "booking_confirmation_push",
             types.BookingConfirmationPush,
             validity.until_departure(_DAY),
+            subject=subjects.booking_on_phones,
             resend_unknown=True,
         ),
         _kind(
@@ -121,17 +127,16 @@ KINDS: dict[str, Kind] = {
             "booking_expired_push",
             types.BookingExpiredPush,
             validity.lasting(validity.HOLD_ENDED_LIFE),
+            subject=subjects.booking_on_phones,
             resend_unknown=True,
         ),
         # The second takes the first one's place on the phone.
-        replace(
-            _kind(
-                "trip_status_push",
-                types.TripStatusPush,
-                validity.of_trip_status,
-                subject=subjects.trip_on_phones,
-                resend_unknown=True,
-            ),
+        _kind(
+            "trip_status_push",
+            types.TripStatusPush,
+            validity.of_trip_status,
+            subject=subjects.trip_on_phones,
+            resend_unknown=True,
             urgent=lambda payload: payload.trip_data.status == "cancelled",
         ),
         _kind(
@@ -158,28 +163,25 @@ KINDS: dict[str, Kind] = {
             priority=LAST,
             result_keys=("promotion_id",),
             resend_unknown=False,
+            offer=True,
         ),
         # The second takes the first one's place on the phone.
-        replace(
-            _kind(
-                "bulk_push_notification",
-                types.BulkPushNotification,
-                validity.lasting(validity.PROMOTION_LIFE),
-                priority=LAST,
-                result_keys=(),
-                resend_unknown=True,
-            ),
+        _kind(
+            "bulk_push_notification",
+            types.BulkPushNotification,
+            validity.lasting(validity.PROMOTION_LIFE),
+            priority=LAST,
+            result_keys=(),
+            resend_unknown=True,
             chunks="bulk_chunk_push",
         ),
-        replace(
-            _kind(
-                "bulk_chunk_push",
-                types.BulkChunkPush,
-                validity.lasting(validity.PROMOTION_LIFE),
-                priority=LAST,
-                result_keys=(),
-                resend_unknown=True,
-            ),
+        _kind(
+            "bulk_chunk_push",
+            types.BulkChunkPush,
+            validity.lasting(validity.PROMOTION_LIFE),
+            priority=LAST,
+            result_keys=(),
+            resend_unknown=True,
             template="bulk",
         ),
     )

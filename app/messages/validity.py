@@ -30,6 +30,7 @@ PROMOTION_LIFE = timedelta(hours=24)
 
 
 def lasting(life: timedelta) -> Callable[[BaseModel], Validity]:
+    """So long after it was accepted, whatever it says."""
     return lambda _: Validity(at_least=life)
 
 
@@ -39,10 +40,12 @@ def until_departure(at_least: timedelta = timedelta(0)) -> Callable[[BaseModel],
 
 
 def until_arrived(eta_minutes: int) -> Validity:
+    """Until the bus has long been there."""
     return Validity(at_least=timedelta(minutes=eta_minutes) + ARRIVAL_GRACE)
 
 
 def of_trip_status(payload: types.TripStatusPush) -> Validity:
+    """By the status: an arrival is soon over, a cancellation stays true."""
     trip = payload.trip_data
     if trip.status == "arriving":
         return until_arrived(trip.eta_minutes or 0)
@@ -50,5 +53,6 @@ def of_trip_status(payload: types.TripStatusPush) -> Validity:
 
 
 def of_promotion(payload: types.PromotionalPush) -> Validity:
+    """Until the offer ends, where it says when."""
     until = payload.promotion_data.valid_until
     return Validity(until=until) if until else Validity(at_least=PROMOTION_LIFE)

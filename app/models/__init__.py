@@ -1,6 +1,7 @@
 """Tables. Importing this package registers all of them on `Base.metadata`."""
 
 from app.models.alert import AlertState
+from app.models.api_key import ApiKey
 from app.models.base import Base
 from app.models.device import DeviceToken
 from app.models.limits import OtpSend
@@ -23,6 +24,7 @@ from app.models.travel import (
 
 __all__ = [
     "AlertState",
+    "ApiKey",
     "Base",
     "Booking",
     "BookingSeat",

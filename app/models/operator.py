@@ -19,5 +19,5 @@ class OperatorAction(Base):
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     created_at: Mapped[CreatedAt]
     operator: Mapped[str]  # the name given with the key
-    action: Mapped[str]  # replay, reveal, pause, resume or cancel
+    action: Mapped[str]  # replay, reveal, find, pause, resume or cancel
     target: Mapped[UUID]  # the message or campaign

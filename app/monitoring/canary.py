@@ -47,10 +47,10 @@ def send(client: Any, broker: Broker, queues: dict[str, Queue], names: Iterable[
                 (name, now),
                 queue=name,
                 producer=producer,
-                priority=0,
                 expires=LIFE,
                 ignore_result=True,
                 retry=False,
+                **broker.publishing(0),
             )
 
 

@@ -6,9 +6,8 @@ A check is a dictionary with healthy and message (a sentence with the figure), a
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 from app.core import redis
@@ -17,11 +16,13 @@ from app.core.celery_app import QUEUES
 from app.core.config import get_settings, missing_for
 from app.core.database import transaction
 from app.core.migrations import newest
-from app.maintenance import runs
 from app.messages.base import Channel
-from app.monitoring import canary, keys, queues, samples, workers
+from app.monitoring import canary, handed, keys, queues, samples, workers
 from app.monitoring.alerts.homes import connection
+from app.monitoring.alerts.rules import FEW
 from app.monitoring.canary import Flight
+from app.monitoring.cleanups import Cleanup
+from app.monitoring.handed import Handed
 from app.monitoring.queues import Holdings
 from app.monitoring.samples import Rates
 from app.monitoring.workers import Heartbeat
@@ -36,6 +37,8 @@ LONG = 1000
 HANGS, MISSED_BEAT, MISSED_CANARY, OVERDUE = 30.0, 60.0, 120.0, 60.0
 #: Seconds for which messages may wait beside a worker that has room and takes none.
 IDLE = 60.0
+#: Percent of its messages that a provider accepts at the most when something is wrong, if it refused FEW or more.
+POOR = 90.0
 #: Share of its memory limit above which a broker is nearly full.
 FULL = 0.9
 
@@ -71,6 +74,11 @@ def beat_age() -> float | None:
     return None if at is None else max(0.0, time.time() - float(at))
 
 
+def providers() -> tuple[list[Heartbeat], dict[Channel, Handed]]:
+    """The workers that are there, and what providers made of the last hour's messages. Raises RedisError."""
+    return workers.read(redis.client())[0], handed.by_channel()
+
+
 def backlog() -> dict[str, Any]:
     """As `overview.backlog`. Raises DatabaseUnavailable."""
     with transaction() as session:
@@ -88,19 +96,16 @@ def database() -> Check:
     return healthy(f"PostgreSQL takes writes, at revision {revision}", revision=revision)
 
 
-def cleanup() -> Check:
-    """Whether each scheduled cleanup ran when it was due. Raises DatabaseUnavailable."""
-    with transaction() as session:
-        late = runs.overdue(session, datetime.now(UTC))
-        last = runs.last(session, runs.scheduled())
-    told = {task: asdict(run) for task, run in last.items()}
-    never = [run.task for run in late if not run.ever_ran]
-    if missed := [run.task for run in late if run.ever_ran]:
-        return unhealthy(f"not run when due: {', '.join(missed)}", runs=told, never_ran=never)
-    if failed := [task for task, run in last.items() if run.error]:
-        return unhealthy(f"failed at its last run: {', '.join(failed)}", runs=told, never_ran=never)
+def of_cleanups(found: Sequence[Cleanup]) -> Check:
+    """Whether each scheduled cleanup ran when it was due, and did what it had to."""
+    never = [cleanup.task for cleanup in found if cleanup.last is None]
+    told = {"runs": {cleanup.task: cleanup.told() for cleanup in found}, "never_ran": never}
+    if missed := [cleanup.task for cleanup in found if cleanup.last and not cleanup.begun_in_time]:
+        return unhealthy(f"not run when due: {', '.join(missed)}", **told)
+    if failed := [cleanup.task for cleanup in found if cleanup.last and cleanup.last.error]:
+        return unhealthy(f"failed at its last run: {', '.join(failed)}", **told)
     words = f"; not yet run at all: {', '.join(never)}" if never else ""
-    return healthy(f"{len(last)} cleanups ran when they were due{words}", runs=told, never_ran=never)
+    return healthy(f"{len(found) - len(never)} cleanups ran when they were due{words}", **told)
 
 
 def of_workers(found: tuple[list[Heartbeat], dict[str, float]], held: Holdings | None) -> Check:
@@ -125,11 +130,11 @@ def of_workers(found: tuple[list[Heartbeat], dict[str, float]], held: Holdings |
 
 
 def of_queues(found: Holdings, speeds: Mapping[str, Rates]) -> Check:
-    """What waits where; `length` has what waits over all priorities and what workers hold unacknowledged."""
+    """What waits where; `length` has what waits over all priorities and, where it is known, what workers hold."""
     told = {
         name: {
-            "length": queue.length + queue.held,
-            "healthy": queue.length + queue.held < LONG,
+            "length": queue.length + (queue.held or 0),
+            "healthy": queue.length + (queue.held or 0) < LONG,
             "waiting": queue.length,
             "held": queue.held,
             "delayed": queue.delayed,
@@ -187,18 +192,29 @@ def of_relay(found: Mapping[str, Any]) -> Check:
     return (healthy if late <= OVERDUE else unhealthy)(words, waiting=found["waiting"], overdue_seconds=late)
 
 
-def of_providers(found: tuple[list[Heartbeat], dict[str, float]]) -> Check:
-    """Which channels are configured, and whose provider is left alone for a while."""
-    settings = get_settings()
-    broken = {channel for worker in found[0] for channel in worker.circuits_open}
+def of_providers(found: tuple[list[Heartbeat], Mapping[Channel, Handed]]) -> Check:
+    """Which channels are configured, whose provider is left alone for a while, and what each accepted of late."""
+    there, handed = found
+    broken = {channel for worker in there for channel in worker.circuits_open}
     told = {
-        channel.value: {"missing_settings": missing_for(channel, settings), "circuit_open": channel in broken}
-        for channel in Channel
+        channel.value: {
+            "missing_settings": missing_for(channel, get_settings()),
+            "circuit_open": channel in broken,
+        }
+        | asdict(of)
+        | {"success_rate_percent": of.success_percent}
+        for channel, of in handed.items()
     }
+    refused = {n: of for n, of in handed.items() if of.failed >= FEW and (of.success_percent or 0.0) <= POOR}
     if broken:
         return unhealthy(f"left alone for a while, as it fails: {', '.join(sorted(broken))}", channels=told)
+    if refused:
+        each = (f"{name} failed {of.failed} of {of.accepted + of.failed}" for name, of in refused.items())
+        return unhealthy(f"of the last hour's messages, {', '.join(each)}", channels=told)
     silent = [name for name, channel in told.items() if channel["missing_settings"]]
-    return healthy(f"unconfigured: {', '.join(silent)}" if silent else "all in use", channels=told)
+    known = [f"{name} {of.success_percent:.1f} %" for name, of in handed.items() if of.success_percent is not None]
+    words = f"; of the last hour's messages accepted: {', '.join(known)}" if known else ""
+    return healthy((f"unconfigured: {', '.join(silent)}" if silent else "all in use") + words, channels=told)
 
 
 def healthy(message: str, **more: Any) -> Check:

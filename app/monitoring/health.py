@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
-from app.monitoring import checks, statistics, windows
+from app.monitoring import checks, cleanups, statistics, windows
 from app.monitoring.checks import Check, unhealthy
 from app.monitoring.looks import NoAnswer, look
 
@@ -91,8 +91,8 @@ async def _components(checker: TaskHealthChecker) -> dict[str, Check]:
         "beat": _check(REDIS, checks.beat_age, checks.of_beat),
         "relay": _check(DATABASE, checks.backlog, checks.of_relay),
         "canary": _check(REDIS, checks.canaries, checks.of_canaries),
-        "providers": _check(REDIS, checks.heartbeats, checks.of_providers),
-        "cleanup": _check(DATABASE, checks.cleanup, _as_it_is),
+        "providers": _check(REDIS, checks.providers, checks.of_providers),
+        "cleanup": _check(DATABASE, cleanups.read, checks.of_cleanups),
     }
     return dict(zip(looks, await asyncio.gather(*looks.values()), strict=True))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 PREFIX = "pafar:"
 
 HOUR, DAY = 3600, 24 * 3600
@@ -40,41 +42,25 @@ ALERTS, ALERTS_BUSY = f"{PREFIX}alerts", f"{PREFIX}alerts:busy"
 ALERTS_LIFETIME = 30 * DAY
 
 
-def heartbeat(worker: str) -> str:
-    """What a worker last said of itself, as JSON."""
-    return f"{PREFIX}worker:{worker}"
+def _key(what: str, which: str | int) -> str:
+    return f"{PREFIX}{what}:{which}"
 
 
-def turn(duty: str) -> str:
-    """Held by the process that does a duty of the whole house this time."""
-    return f"{PREFIX}turn:{duty}"
+def _beside(what: str, counts: str) -> str:
+    return f"{counts}:{what}"
 
 
-def record(task_id: str) -> str:
-    """A hash: what is known of one task."""
-    return f"{PREFIX}task:{task_id}"
-
-
-def minute(number: int) -> str:
-    """A hash: counts of one minute (minutes since 1970)."""
-    return f"{PREFIX}minute:{number}"
-
-
-def hour(number: int) -> str:
-    """A hash: counts of one hour (hours since 1970)."""
-    return f"{PREFIX}hour:{number}"
-
-
-def by_task(counts: str) -> str:
-    """The hash of each task's counts, beside the small and oftener read one of all tasks together."""
-    return f"{counts}:tasks"
-
-
-def times(counts: str) -> str:
-    """The hash of histograms beside a hash of counts, apart from it so that counts are read without them."""
-    return f"{counts}:times"
-
-
-def batch(process: str) -> str:
-    """The number of the last batch that one process wrote."""
-    return f"{PREFIX}batch:{process}"
+#: Of a worker: what it last said of itself, as JSON.
+heartbeat = partial(_key, "worker")
+#: Of a duty of the whole house: held by the process that does it this time.
+turn = partial(_key, "turn")
+#: Of a task's id, a hash: what is known of it.
+record = partial(_key, "task")
+#: Of a minute and of an hour (whole ones since 1970), a hash: its counts.
+minute, hour = partial(_key, "minute"), partial(_key, "hour")
+#: Of a process: the number of the last batch that it wrote.
+batch = partial(_key, "batch")
+#: Of a hash of counts: that of each task's, beside the small and oftener read one of all tasks together.
+by_task = partial(_beside, "tasks")
+#: Of a hash of counts: that of histograms, apart from it so that counts are read without them.
+times = partial(_beside, "times")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
@@ -19,19 +19,24 @@ from app.monitoring.runs import ACCEPTED, RUN, WAIT
 from app.monitoring.statistics import Totals
 
 Report = Mapping[str, Any]
+T = TypeVar("T")
 
 
 async def render() -> bytes:
     """The metrics in Prometheus's text form, within two seconds; what can't be read has no samples."""
-    report, totals = await asyncio.gather(health_checker.get_comprehensive_health_report(), _totals())
+    report, totals, dead = await asyncio.gather(
+        health_checker.get_comprehensive_health_report(),
+        _if_known(statistics.totals),
+        _if_known(statistics.dead_letters),
+    )
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Found(report, totals))
+    registry.register(_Found(report, totals, dead or {}))
     return generate_latest(registry)
 
 
-async def _totals() -> Totals | None:
+async def _if_known(read: Callable[[], T]) -> T | None:
     try:
-        return await look("Redis", statistics.totals)
+        return await look("Redis", read)
     except NoAnswer:
         return None
 
@@ -39,8 +44,8 @@ async def _totals() -> Totals | None:
 class _Found(Collector):
     """One scrape's findings."""
 
-    def __init__(self, report: Report, totals: Totals | None) -> None:
-        self._report, self._totals = report, totals
+    def __init__(self, report: Report, totals: Totals | None, dead_letters: Mapping[str, int]) -> None:
+        self._report, self._totals, self._dead_letters = report, totals, dead_letters
 
     def collect(self) -> Iterable[Metric]:
         parts = self._report["components"]
@@ -55,13 +60,10 @@ class _Found(Collector):
         yield _single("outbox_waiting", "Messages that still need something.", parts["relay"].get("waiting"))
         late = parts["relay"].get("overdue_seconds")
         yield _single("outbox_overdue_seconds", "Of the one overdue the longest.", late)
-        channels = parts["providers"].get("channels", {})
-        yield _gauge(
-            "circuit_open",
-            "1: its provider is left alone for a while.",
-            "channel",
-            {name: int(channel["circuit_open"]) for name, channel in channels.items()},
-        )
+        yield from _of_channels(parts["providers"].get("channels", {}))
+        yield from _of_cleanups(parts["cleanup"].get("runs", {}))
+        text = "Failed for good within a week, and not sent since."
+        yield _gauge("dead_letters", text, "task", self._dead_letters)
         yield _single("broker_memory_bytes", "In use.", parts["broker"].get("used_bytes"))
         if self._totals is not None:
             yield from _of_tasks(self._totals)
@@ -75,8 +77,11 @@ def _of_queues(queues: Mapping[str, Any]) -> Iterator[Metric]:
         "queue_oldest_age_seconds": ("Of the message that waits longest.", "oldest_seconds"),
     }
     for name, (text, key) in told.items():
-        # An empty queue has no oldest: nought, or an alert on it would never end.
-        yield _gauge(name, text, "queue", {queue: found[key] or 0 for queue, found in queues.items()})
+        values = {queue: found[key] for queue, found in queues.items()}
+        if key == "oldest_seconds":
+            # An empty queue has no oldest: nought, or an alert on it would never end.
+            values = {queue: age if queues[queue]["waiting"] else 0 for queue, age in values.items()}
+        yield _gauge(name, text, "queue", {queue: value for queue, value in values.items() if value is not None})
 
 
 def _of_workers(check: Mapping[str, Any]) -> Iterator[Metric]:
@@ -88,6 +93,34 @@ def _of_workers(check: Mapping[str, Any]) -> Iterator[Metric]:
         ("worker_temp_free_ratio", "temp_free_ratio", "Free part of the disk with TEMP_DIR."),
     ):
         yield _gauge(name, text, "worker", {worker: found[key] for worker, found in told.items()})
+
+
+def _of_channels(channels: Mapping[str, Any]) -> Iterator[Metric]:
+    for name, text, values in (
+        ("circuit_open", "1: its provider is left alone for a while.", _each(channels, "circuit_open")),
+        (
+            "channel_configured",
+            "1: nothing is missing.",
+            {n: not of["missing_settings"] for n, of in channels.items()},
+        ),
+        ("channel_accepted", "Messages its provider took within an hour.", _each(channels, "accepted")),
+        ("channel_failed", "And failed within an hour.", _each(channels, "failed")),
+        ("channel_unreachable", "And could not reach within an hour.", _each(channels, "unreachable")),
+    ):
+        yield _gauge(name, text, "channel", values)
+
+
+def _of_cleanups(cleanups: Mapping[str, Any]) -> Iterator[Metric]:
+    succeeded = {task: at.timestamp() for task, of in cleanups.items() if (at := of["succeeded_at"])}
+    text = "When it last succeeded, seconds since 1970."
+    yield _gauge("cleanup_last_success_timestamp_seconds", text, "task", succeeded)
+    yield _gauge(
+        "cleanup_overdue", "1: it has not succeeded since it was due.", "task", _each(cleanups, "overdue")
+    )
+
+
+def _each(found: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: of[key] for name, of in found.items()}
 
 
 def _of_tasks(totals: Totals) -> Iterator[Metric]:

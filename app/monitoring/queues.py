@@ -11,8 +11,10 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from app.core.broker import PRIORITY_STEPS, Broker, priority_list, published_at
+from app.core import transport
+from app.core.broker import Broker
 from app.core.celery_app import QUEUES
+from app.core.transport import PRIORITY_STEPS, priority_list, published_at
 
 #: Messages held unacknowledged that are looked at; of more, the rest is taken to be spread alike. A worker holds
 #: no more than it runs, so there are rarely as many.
@@ -27,19 +29,15 @@ _UNACKED, _UNACKED_INDEX = "unacked", "unacked_index"
 class Queue:
     """One queue at one moment.
 
-    `held` are with a worker and unacknowledged; `delayed` are those of them that wait for a time of their own.
-    `oldest_seconds` is the age of the oldest that waits: None if none does, or if it does not tell.
+    `length` waits. `held` are with a worker and unacknowledged; `delayed` are those of them that wait for a time
+    of their own: None where the broker does not tell. `oldest_seconds` is the age of the oldest that waits: None
+    if none does, or if it does not tell.
     """
 
-    waiting: dict[int, int]  # by priority step
-    held: int
-    delayed: int
+    length: int
+    held: int | None
+    delayed: int | None
     oldest_seconds: float | None
-
-    @property
-    def length(self) -> int:
-        """What waits, over all priorities."""
-        return sum(self.waiting.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,18 @@ class Holdings:
 
 
 def read(broker: Broker) -> Holdings:
-    """Look at the broker in one round trip. Raises BrokerUnavailable."""
+    """Look at the broker without taking a message. Raises BrokerUnavailable."""
+    if transport.current().has_lists:
+        return _lists(broker)
+    lengths = broker.lengths(QUEUES)
+    queues = {
+        name: Queue(length, held=None, delayed=None, oldest_seconds=None) for name, length in lengths.items()
+    }
+    return Holdings(queues, oldest_held_seconds=None, server=None)
+
+
+def _lists(broker: Broker) -> Holdings:
+    """What Redis holds, in one round trip."""
     with broker.redis() as client:
         pipe = client.pipeline(transaction=False)
         for queue, step in _LISTS:
@@ -86,7 +95,7 @@ def read(broker: Broker) -> Holdings:
     return Holdings(
         queues={
             name: Queue(
-                waiting={step: waiting[name, step][0] for step in PRIORITY_STEPS},
+                length=sum(waiting[name, step][0] for step in PRIORITY_STEPS),
                 held=by_queue[name],
                 delayed=delayed[name],
                 oldest_seconds=_age(now, (waiting[name, step][1] for step in PRIORITY_STEPS)),

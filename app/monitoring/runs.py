@@ -10,11 +10,13 @@ from typing import Any
 from app.monitoring import keys
 from app.monitoring.histogram import NEVER, bucket
 from app.monitoring.objectives import asked_at, objective_of
+from app.providers.errors import InvalidRecipient
 
 STARTED, SUCCESS, FAILED, RETRYING = "started", "success", "failed", "retrying"
 
-#: Outcomes that are counted; a run that rightly sent nothing is both successful and skipped.
-SUCCESSFUL, RETRIED, SKIPPED = "successful", "retried", "skipped"
+#: Outcomes that are counted; a run that rightly sent nothing is both successful and skipped, and one whose
+#: recipient can't be reached (a dead number, a mailbox that is gone) both failed and unreachable.
+SUCCESSFUL, RETRIED, SKIPPED, UNREACHABLE = "successful", "retried", "skipped", "unreachable"
 #: What is measured in seconds: the run, the wait in the queue before it, and, for an objective, the time from
 #: being asked for to being accepted by a provider.
 RUN, WAIT, ACCEPTED = "run", "wait", "accepted"
@@ -28,6 +30,9 @@ PROBES = "app.tasks.canary_tasks."
 
 #: Failures kept in the list, the newest ones.
 FAILED_AT_MOST = 10_000
+
+#: How the error of a message begins that failed for its recipient alone: by the class of its provider's refusal.
+_RECIPIENTS_FAULT = f"DeliveryFailed: {InvalidRecipient.__name__}: "
 
 _COUNTED = {SUCCESS: SUCCESSFUL, FAILED: FAILED, RETRYING: RETRIED}
 
@@ -60,6 +65,11 @@ class Run:
     skipped: str | None = None
     error: str = ""
     believed_until: float = 0.0
+
+    @property
+    def unreachable(self) -> bool:
+        """Whether it failed for its recipient alone, who could be reached by nobody however fast."""
+        return self.status == FAILED and self.error.startswith(_RECIPIENTS_FAULT)
 
 
 def write(pipe: Any, runs: Iterable[Run]) -> None:
@@ -104,6 +114,8 @@ def _count(run: Run, counts: Counter[str], times: Counter[str]) -> None:
         counts[f"{name}|{_COUNTED[run.status]}"] += 1
         if run.skipped is not None:
             counts[f"{name}|{SKIPPED}"] += 1
+        if run.unreachable:
+            counts[f"{name}|{UNREACHABLE}"] += 1
         if run.seconds is not None:
             if run.status != RETRYING:  # an average is of tasks that came to an end
                 counts[f"{name}|{TIMED}"] += 1
@@ -120,9 +132,12 @@ def _observe(times: Counter[str], series: str, seconds: float) -> None:
 
 
 def _judge(pipe: Any, run: Run, ended_at: float) -> None:
-    """Note how soon a message under an objective was accepted; one that came too late or failed never was."""
+    """Note how soon a message under an objective was accepted; one that came too late or failed never was.
+
+    One to a recipient who can't be reached says nothing of time.
+    """
     name, asked = objective_of(run.task_name), asked_at(run.task_id)
-    never = run.status == FAILED or run.skipped == "expired"
+    never = (run.status == FAILED and not run.unreachable) or run.skipped == "expired"
     if name is None or asked is None or not (never or _sent(run)):
         return
     seconds = 0.0 if never else max(0.0, ended_at - asked)

@@ -19,9 +19,9 @@ from celery.signals import (
     worker_shutdown,
 )
 
-from app.core.broker import PUBLISHED_AT
 from app.core.errors import PafarError
 from app.core.redaction import redact
+from app.core.transport import PUBLISHED_AT
 from app.messages.kinds import KINDS
 from app.monitoring.runs import FAILED, RETRYING, STARTED, SUCCESS, Run
 from app.monitoring.tracker import tracker

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.core import redis
+from app.messages.kinds import KINDS
 from app.monitoring import keys, windows
 from app.monitoring.histogram import percentile
 from app.monitoring.objectives import OBJECTIVES
@@ -74,6 +75,20 @@ def failed(hours: float = 24, limit: int = 1000) -> list[dict[str, Any]]:
         pipe.hgetall(keys.record(task_id.decode()))
     records = (_record(i.decode(), found) for i, found in zip(ids, pipe.execute(), strict=True))
     return [record for record in records if record and record["status"] == FAILED]
+
+
+def dead_letters() -> dict[str, int]:
+    """{task: those that failed for good within a week and were not sent since}, of the newest 10,000.
+
+    Every task that sends is there, with 0 where none is dead.
+    """
+    client = redis.client()
+    ids: Any = client.zrangebyscore(keys.FAILED, time.time() - keys.FAILURE_LIFETIME, "+inf")
+    pipe = client.pipeline(transaction=False)
+    for task_id in ids:
+        pipe.hget(keys.record(task_id.decode()), "task_name")
+    names = Counter(name.decode() for name in pipe.execute() if name is not None)
+    return {kind.task: 0 for kind in KINDS.values()} | names
 
 
 def statistics(hours: float = 24) -> dict[str, Any]:

@@ -24,8 +24,6 @@ from app.providers.fcm import FID
 STALE_AFTER = 30
 #: Days unseen after which a phone is dropped: FCM ends an Android registration then.
 DROP_AFTER = 270
-#: Rows that one `drop_unseen` deletes at most: no lock is held for long.
-DROP_BATCH = 5000
 
 TargetKind = Literal["token", "fid"]
 Platform = Literal["android", "ios", "web"]
@@ -102,21 +100,6 @@ def of_user(connection: Connection, user_id: int, *, include_stale: bool) -> lis
         {"user_id": user_id, "stale_after": STALE_AFTER},
     )
     return [_device(row) for row in rows if include_stale or not row.stale]
-
-
-def drop_unseen(connection: Connection) -> int:
-    """Delete phones unseen for DROP_AFTER days, up to DROP_BATCH; returns how many."""
-    deleted = connection.execute(
-        text("""
-            DELETE FROM device_tokens WHERE id IN (
-                SELECT id FROM device_tokens
-                WHERE last_seen_at < clock_timestamp() - make_interval(days => :drop_after)
-                LIMIT :batch FOR UPDATE SKIP LOCKED
-            )
-        """),
-        {"drop_after": DROP_AFTER, "batch": DROP_BATCH},
-    )
-    return deleted.rowcount
 
 
 _FORGET = text("DELETE FROM device_tokens WHERE token = ANY(:tokens)").bindparams(

@@ -15,7 +15,8 @@ from sqlalchemy.types import Uuid
 from app.messages.kinds import KINDS
 from app.notifications import sealed
 
-_COLUMNS = """id, kind, status, attempt, booking_reference, provider_id, reason, sent_count, failed_count,
+#: What is told of a message: neither whom it is for nor what it says.
+COLUMNS = """id, kind, status, attempt, booking_reference, provider_id, reason, sent_count, failed_count,
     created_at, finished_at, valid_until"""
 
 # A sensitive one was wiped when it ended, and a message without a point is not sent.
@@ -41,20 +42,20 @@ class Search:
 
 def one(connection: Connection, message_id: UUID) -> dict[str, Any] | None:
     """How one message stands, without whom it is for or what it says; None if there is none."""
-    query = text(f"SELECT {_COLUMNS} FROM notifications WHERE id = :id").columns(id=Uuid)  # noqa: S608
+    query = text(f"SELECT {COLUMNS} FROM notifications WHERE id = :id").columns(id=Uuid)  # noqa: S608
     row = connection.execute(query, {"id": message_id}).one_or_none()
     return dict(row._mapping) if row else None
 
 
 def those(connection: Connection, ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """The messages with these ids, as `one` gives them and whether a replay would send each; newest first."""
-    query = text(f"SELECT {_COLUMNS}, {_REPLAYABLE} FROM notifications WHERE id = ANY(:ids) ORDER BY id DESC")  # noqa: S608
+    query = text(f"SELECT {COLUMNS}, {_REPLAYABLE} FROM notifications WHERE id = ANY(:ids) ORDER BY id DESC")  # noqa: S608
     query = query.bindparams(bindparam("ids", type_=ARRAY(Uuid)))
     return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), {"ids": list(ids)})]
 
 
 _DETAIL = text(f"""
-    SELECT {_COLUMNS}, notifications.priority, campaign_id, not_before, lease_until, unknown_attempts,
+    SELECT {COLUMNS}, notifications.priority, campaign_id, not_before, lease_until, unknown_attempts,
            outbox.due_at, outbox.published_at, {_REPLAYABLE}
     FROM (SELECT * FROM notifications WHERE id = :id) AS notifications
     LEFT JOIN (SELECT id, due_at, published_at FROM outbox WHERE id = :id) AS outbox USING (id)
@@ -108,11 +109,11 @@ def search(connection: Connection, wanted: Search, *, limit: int) -> list[dict[s
     """The messages that fit, newest first, as `one` gives them."""
     values: dict[str, Any] = {name: value for name, value in asdict(wanted).items() if value is not None}
     where = " AND ".join(_CONDITIONS[name] for name in values) or "true"
-    query = text(f"SELECT {_COLUMNS} FROM notifications WHERE {where} ORDER BY id DESC LIMIT :limit")  # noqa: S608
+    query = text(f"SELECT {COLUMNS} FROM notifications WHERE {where} ORDER BY id DESC LIMIT :limit")  # noqa: S608
     if wanted.since:
-        values["first"] = _first_id(wanted.since - CLOCKS)
+        values["first"] = first_id(wanted.since - CLOCKS)
     if wanted.until:
-        values["last"] = _first_id(wanted.until + CLOCKS)
+        values["last"] = first_id(wanted.until + CLOCKS)
     return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), values | {"limit": limit})]
 
 
@@ -124,7 +125,7 @@ def counts(connection: Connection) -> list[dict[str, Any]]:
     )
     now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     since = now - timedelta(hours=WINDOW_HOURS)
-    found = connection.execute(query, {"since": since, "first": _first_id(since - CLOCKS)})
+    found = connection.execute(query, {"since": since, "first": first_id(since - CLOCKS)})
     return [dict(r._mapping) for r in found]
 
 
@@ -147,6 +148,6 @@ def campaigns(connection: Connection, *, limit: int) -> list[UUID]:
     return list(connection.scalars(query, {"limit": limit}))
 
 
-def _first_id(moment: datetime) -> UUID:
+def first_id(moment: datetime) -> UUID:
     """The smallest UUIDv7 of a moment."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -88,13 +88,18 @@ _REPLAY = _query(f"""
 
 
 def replay(connection: Connection, choice: Choice) -> int:
-    """Put the chosen messages back to be sent; returns how many. The relay publishes them at once."""
+    """As `replay_each`; returns how many."""
+    return len(replay_each(connection, choice))
+
+
+def replay_each(connection: Connection, choice: Choice) -> list[UUID]:
+    """Put the chosen messages back to be sent; returns their ids. The relay publishes them at once."""
     kinds = {
         "kinds": list(KINDS),
         "tasks": [kind.task for kind in KINDS.values()],
         "queues": [kind.queue for kind in KINDS.values()],
     }
-    return len(connection.execute(_REPLAY, _values(choice) | kinds).all())
+    return list(connection.scalars(_REPLAY.columns(id=Uuid), _values(choice) | kinds))
 
 
 def _values(choice: Choice) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class Push:
     data: Mapping[str, str] = field(default_factory=dict, repr=False)
     tag: str | None = None  #: a newer push with the same tag replaces this one on the phone
     ttl: int | None = None
+    offer: bool = False  #: nobody waits for it: it need not wake a phone, and a passenger may silence all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ PushResult = Receipt | ProviderError
 
 
 class EmailProvider(Protocol):
+    """Takes one e-mail at a time."""
+
     def send(self, message: Email) -> Receipt:
         """Hand over one e-mail. Raises ProviderError."""
 
@@ -82,6 +85,8 @@ class EmailProvider(Protocol):
 
 
 class SmsProvider(Protocol):
+    """Takes one text at a time."""
+
     def send(self, message: Sms) -> Receipt:
         """Hand over one text. Raises ProviderError."""
 
@@ -90,6 +95,8 @@ class SmsProvider(Protocol):
 
 
 class PushProvider(Protocol):
+    """Takes one push for many phones."""
+
     def send(self, message: Push, tokens: Sequence[str]) -> list[PushResult]:
         """Send `message` to every token at once; one result a token, in order.
 

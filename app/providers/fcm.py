@@ -30,7 +30,8 @@ MAX_PAYLOAD = 4096
 MAX_TTL = 2_419_200
 #: Bytes of an apns-collapse-id.
 MAX_COLLAPSE_ID = 64
-ANDROID_CHANNEL = "trips"
+#: Android's notification channels, which a passenger may silence one by one; the app names them to the phone.
+TRIPS_CHANNEL, OFFERS_CHANNEL = "trips", "offers"
 #: Before a Firebase installation id, which names an app on a phone as a registration token does and is to take
 #: its place. No token begins so: it begins with 22 characters and a colon.
 #: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
@@ -118,8 +119,11 @@ def _content(message: Push) -> dict[str, Any]:
     No collapse_key: FCM limits collapsible messages to 20 in a burst for a device. A tag replaces only what the
     phone shows.
     """
-    android: dict[str, Any] = {"priority": "HIGH", "notification": {"channel_id": ANDROID_CHANNEL}}
-    apns_headers = {"apns-priority": "10", "apns-push-type": "alert"}
+    android: dict[str, Any] = {
+        "priority": "NORMAL" if message.offer else "HIGH",
+        "notification": {"channel_id": OFFERS_CHANNEL if message.offer else TRIPS_CHANNEL},
+    }
+    apns_headers = {"apns-priority": "5" if message.offer else "10", "apns-push-type": "alert"}
     if message.tag:
         android["notification"]["tag"] = message.tag
         cut = message.tag.encode()[:MAX_COLLAPSE_ID].decode(errors="ignore")

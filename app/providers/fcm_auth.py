@@ -58,8 +58,8 @@ class ServiceAccount:
             raise Misconfigured(f'service account {path}: its "type" is not "service_account"')
         if missing := [key for key in _KEYS if not isinstance(content.get(key), str) or not content[key]]:
             raise Misconfigured(f"service account {path}: lacks {', '.join(missing)}")
-        if not content["token_uri"].startswith(("https://", "http://")):
-            raise Misconfigured(f"service account {path}: token_uri is no http(s) URL")
+        if not content["token_uri"].startswith("https://"):  # RFC 6749, 3.2
+            raise Misconfigured(f"service account {path}: token_uri is no https URL")
         key = _load_key(path, content["private_key"])
         return cls(**{name: content[name] for name in _KEYS if name != "private_key"}, private_key=key)
 

@@ -17,12 +17,16 @@ from celery.signals import (
     task_postrun,
     task_prerun,
     worker_init,
+    worker_process_init,
+    worker_process_shutdown,
     worker_ready,
     worker_shutdown,
 )
+from celery.states import FAILURE
 from click.core import ParameterSource
+from opentelemetry.trace import SpanKind
 
-from app.core import context
+from app.core import context, tracing
 from app.core.celery_app import celery_app
 from app.core.config import get_settings
 from app.core.database import dispose, transaction
@@ -32,7 +36,7 @@ from app.core.startup import check_startup
 from app.maintenance import partitions
 from app.monitoring import signals
 from app.providers import registry
-from app.worker.companion import Companion, CompanionProcess
+from app.worker.companion import TRACED_AS, Companion, CompanionProcess
 from app.worker.pulse import PulseStep, pulse
 from app.worker.vitals import About
 
@@ -54,11 +58,18 @@ def _logging(loglevel: int = 20, **_: Any) -> None:
 
 @task_prerun.connect
 def _begin(task_id: str, task: Any, **_: Any) -> None:
-    context.begin_task(task_id, task.name, task.request.get(context.REQUEST_ID))
+    request = task.request
+    context.begin_task(task_id, task.name, request.get(context.REQUEST_ID))
+    name = task.name.removeprefix("app.tasks.")
+    parent = request.get(tracing.TRACEPARENT)
+    request.span = tracing.span(f"run {name}", SpanKind.CONSUMER, message_id=task_id, parent=parent)
+    request.span.__enter__()
 
 
 @task_postrun.connect
-def _end(**_: Any) -> None:
+def _end(task: Any, state: str | None, retval: Any, **_: Any) -> None:
+    error = retval if state == FAILURE else None
+    task.request.span.__exit__(type(error) if error else None, error, None)
     context.end()
 
 
@@ -67,6 +78,7 @@ def _check(sender: Any, **_: Any) -> None:
     """Refuse to start with settings that can't work, in one message; choose the pool where nobody has."""
     try:
         check_startup(get_settings())
+        tracing.check()
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     if get_settings().tracker:
@@ -83,10 +95,23 @@ def _given(command: click.Context, option: str) -> bool:
     return command.get_parameter_source(option) is not ParameterSource.DEFAULT
 
 
+@worker_process_init.connect
+def _trace(**_: Any) -> None:
+    """A child of a pool that forks: the exporter's thread would not outlive the fork."""
+    tracing.configure(TRACED_AS)
+
+
+@worker_process_shutdown.connect
+def _trace_no_more(**_: Any) -> None:
+    tracing.stop()
+
+
 @worker_ready.connect
 def _start(sender: Any, **_: Any) -> None:
     global _companion  # noqa: PLW0603 - one companion for each worker is the point
     forks = isinstance(sender.pool, ForkingPool)
+    if not forks:
+        tracing.configure(TRACED_AS)
     about = About(
         name=sender.hostname,
         pid=os.getpid(),
@@ -110,3 +135,4 @@ def _stop(**_: Any) -> None:
         _companion.stop()
     registry.close()
     dispose()
+    tracing.stop()

@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
-from app.core import redis
+from app.core import redis, tracing
 from app.core.broker import Broker
 from app.core.config import get_settings
 from app.core.errors import BrokerUnavailable
@@ -29,6 +29,8 @@ from app.worker.vitals import About, Vitals
 
 log = structlog.get_logger(__name__)
 
+#: The service that a worker's spans are told to be of, its companion's among them.
+TRACED_AS = "pafar-worker"
 #: Seconds that a stopping worker waits for the batch that its relay has in hand.
 STOP_TIMEOUT = 5.0
 
@@ -104,6 +106,7 @@ class CompanionProcess:
 def run_companion(about: About, shared: Any) -> None:
     """The companion process's main: until SIGTERM, or until its worker is gone."""
     configure(log_format=get_settings().log_format)  # a spawned process inherits none
+    tracing.configure(TRACED_AS)
     companion = Companion(about, shared)
     signal.signal(signal.SIGTERM, lambda *_: companion.stopped.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the worker decides
@@ -111,3 +114,4 @@ def run_companion(about: About, shared: Any) -> None:
     while os.getppid() == about.pid and not companion.stopped.wait(1.0):
         pass
     companion.stop()
+    tracing.stop()

@@ -31,8 +31,10 @@ class ValkeyServer(Server):
         self._data.mkdir(exist_ok=True)
         self._program = valkey_server()
 
-    def _launch(self) -> Process:
-        settings = {
+    @property
+    def _settings(self) -> dict[str, str]:
+        """As valkey.conf has them; a value with blanks is several."""
+        return {
             "port": str(self.port),
             "bind": "127.0.0.1",
             "appendonly": "yes",
@@ -40,9 +42,12 @@ class ValkeyServer(Server):
             "save": "",
             "maxmemory-policy": "noeviction",
         }
+
+    def _launch(self) -> Process:
+        options = [part for name, value in self._settings.items() for part in (f"--{name}", *value.split(" "))]
         return Process(
             "valkey",
-            [self._program, *(part for name, value in settings.items() for part in (f"--{name}", value))],
+            [self._program, *options],
             run_dir=self.data_dir,
             log_path=self.data_dir / "valkey.log",
             cwd=self._data,
@@ -50,7 +55,7 @@ class ValkeyServer(Server):
         )
 
     def _ready(self, pid: int) -> bool:
-        client = redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0))
+        client = self._client()
         try:
             facts = client.info("server", "persistence")
         except (redis.ConnectionError, redis.TimeoutError):
@@ -58,6 +63,9 @@ class ValkeyServer(Server):
         finally:
             client.close()
         return bool(facts["process_id"] == pid and not facts["loading"])
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, socket_timeout=1, retry=Retry(NoBackoff(), 0))
 
     def _remove_data(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Takes the snapshot that the rules judge: three looks at once, each with its time limit."""
+"""Takes the snapshot that the rules judge: four looks at once, each with its time limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from app.core import redis
 from app.core.broker import Broker
 from app.core.migrations import newest
-from app.monitoring import canary, keys, queues, statistics, workers
+from app.monitoring import canary, cleanups, keys, queues, statistics, workers
 from app.monitoring.alerts.homes import connection
 from app.monitoring.alerts.snapshot import BROKER, DATABASE, REDIS, Share, Snapshot
 from app.monitoring.histogram import bucket
@@ -31,7 +31,7 @@ _broker = Broker(connect_timeout=1.0, reply_timeout=1.0, cool_down=0.0)
 async def take() -> Snapshot:
     """The house as it is now, within two seconds whatever hangs; what hangs is not known."""
     servers = {DATABASE: _database, BROKER: _waiting, REDIS: _noted}
-    parts = await asyncio.gather(*(_or_unhealthy(server, read) for server, read in servers.items()))
+    parts = await asyncio.gather(*(_or_unhealthy(server, read) for server, read in servers.items()), _overdue())
     unhealthy = {server: why for part in parts for server, why in part.pop("unhealthy", {}).items()}
     return Snapshot(unhealthy=unhealthy, **{name: value for part in parts for name, value in part.items()})
 
@@ -41,6 +41,15 @@ async def _or_unhealthy(server: str, read: Callable[[], Part]) -> Part:
         return await look(server, read)
     except NoAnswer as error:
         return {"unhealthy": {server: str(error)}}
+
+
+async def _overdue() -> Part:
+    """Apart from whether the database is well: it asks by the pool, whose connections may hang by themselves."""
+    try:
+        found = await look(DATABASE, cleanups.read)
+    except NoAnswer:
+        return {}
+    return {"overdue_cleanups": frozenset(cleanup.task for cleanup in found if cleanup.overdue)}
 
 
 def _database() -> Part:

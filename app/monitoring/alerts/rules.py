@@ -121,6 +121,12 @@ def _dead_letters(snapshot: Snapshot, settings: Settings) -> Breaches | None:
     return {"": f"{dead} tasks failed for good within an hour; {most} are too many."} if dead >= most else {}
 
 
+def _cleanup_overdue(snapshot: Snapshot, settings: Settings) -> Breaches | None:
+    if snapshot.overdue_cleanups is None or (snapshot.beat_age or 0.0) > settings.alert_beat_seconds:
+        return None  # where beat is the cause, its own alert tells
+    return {task: f"{task} has not succeeded since it was due." for task in snapshot.overdue_cleanups}
+
+
 def _disk_low(snapshot: Snapshot, settings: Settings) -> Breaches | None:
     if snapshot.disk_free is None:
         return None
@@ -159,6 +165,8 @@ RULES = {
         Rule("queue_too_old", "warning", 60, _queue_too_old),
         Rule("failure_rate", "warning", 60, _failure_rate),
         Rule("dead_letters", "warning", 0, _dead_letters),
+        # One more run of those that come every five minutes.
+        Rule("cleanup_overdue", "warning", 900, _cleanup_overdue),
         Rule("disk_low", "warning", 60, _disk_low),
     )
 }

@@ -36,4 +36,5 @@ class Snapshot:
     failed_tasks: Share | None = None  # of the last hour
     dead_letters: int | None = None  # failed for good in the last hour, and not sent since
     late_codes: Share | None = None  # one-time codes of the last quarter of an hour
+    overdue_cleanups: frozenset[str] | None = None  # that have not succeeded since they were due
     disk_free: Mapping[str, float] | None = None  # host → percent of the disk with TEMP_DIR

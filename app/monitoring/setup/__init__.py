@@ -18,5 +18,5 @@ def examine(settings: Settings) -> Iterator[Finding]:
     broker = list(redis.broker())
     yield from broker
     yield from redis.others()
-    yield from [work.NOT_ASKED] if redis.AWAY in broker else work.workers()
+    yield from [work.NOT_ASKED] if broker[0].mend == redis.START else work.workers()
     yield from work.beat()

@@ -1,4 +1,4 @@
-"""Redis or Valkey: the broker's policy, persistence, memory and clock; and whether the others answer."""
+"""The broker: does it answer, does it keep what it holds, is its clock ours? And do the other Redis answer?"""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from kombu.exceptions import KombuError
-
-from app.core import redis
+from app.core import redis, transport
 from app.core.broker import Broker
 from app.core.celery_app import celery_app
 from app.core.errors import BrokerUnavailable
@@ -24,27 +22,29 @@ OLDEST_VERSION = 7
 #: Share of its memory limit from which on the broker is nearly full.
 NEARLY_FULL = 0.8
 
+#: RabbitMQ's version from which its quorum queues know urgent from ordinary.
+PRIORITIES_VERSION = 4
+
 _CLI = 'redis-cli -u "$CELERY_BROKER_URL"'
-#: The one finding of a broker that does not answer.
-AWAY = Finding(
-    "broker", ERROR, "does not answer", "start Redis or Valkey, and set CELERY_BROKER_URL to where it is"
-)
+#: What mends a broker that is not reached; it is then the only finding.
+START = "start the broker, and set CELERY_BROKER_URL to where it is"
 
 
 def broker() -> Iterator[Finding]:
-    """Every finding; one alone when it does not answer. Of another broker than Redis only whether it answers."""
-    if celery_app.conf.broker_url.startswith("amqp"):
-        yield _other_broker()
-        return
+    """Every finding; one alone when it does not answer."""
+    patient = Broker(connect_timeout=TIMEOUT, reply_timeout=TIMEOUT, cool_down=0.0)
     try:
-        with Broker(connect_timeout=TIMEOUT, reply_timeout=TIMEOUT, cool_down=0.0).redis() as client:
-            info = client.info()
-            asked = time.time()
-            seconds, microseconds = client.time()
-            answered = time.time()
-    except BrokerUnavailable:
-        yield AWAY
-        return
+        yield from (_redis if transport.current().has_lists else _rabbit)(patient)
+    except BrokerUnavailable as error:
+        yield Finding("broker", ERROR, str(error).removeprefix("the broker "), START)
+
+
+def _redis(patient: Broker) -> Iterator[Finding]:
+    with patient.redis() as client:
+        info = client.info()
+        asked = time.time()
+        seconds, microseconds = client.time()
+        answered = time.time()
     yield _server(info)
     yield from _keeping(queues.server(info))
     yield clock("broker", seconds + microseconds / 1e6 - (asked + answered) / 2, (answered - asked) / 2)
@@ -64,13 +64,15 @@ def others() -> Iterator[Finding]:
             yield Finding(what, ERROR, f"Redis at {setting} does not answer", f"start it, or set {setting}")
 
 
-def _other_broker() -> Finding:
-    try:
-        with celery_app.connection_for_write(connect_timeout=TIMEOUT) as connection:
-            connection.ensure_connection(max_retries=1, timeout=int(TIMEOUT))
-    except (KombuError, OSError):
-        return AWAY
-    return Finding("broker", OK, "answers")
+def _rabbit(patient: Broker) -> Iterator[Finding]:
+    """RabbitMQ tells its version to everybody, and the rest to its administrators alone."""
+    told = patient.server_properties()
+    name = f"{told.get('product')} {told.get('version')}"
+    if int(str(told.get("version")).partition(".")[0]) < PRIORITIES_VERSION:
+        words = f"{name} answers; its quorum queues know no priorities: codes wait behind promotions"
+        yield Finding("broker", WARNING, words, f"upgrade to RabbitMQ {PRIORITIES_VERSION}")
+    else:
+        yield Finding("broker", OK, f"{name} answers")
 
 
 def _server(info: dict[str, Any]) -> Finding:

@@ -18,6 +18,7 @@ from app.providers.errors import ProviderError
 
 
 def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
+    """Send the claimed e-mail; what came of it. A provider's error is an outcome too, others pass."""
     message = compose(str(held.id), kind, payload)
     try:
         provider = registry.email()

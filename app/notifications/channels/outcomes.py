@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
+from opentelemetry.trace import SpanKind
 from pydantic import BaseModel
 
+from app.core import tracing
 from app.core.redaction import redact
 from app.messages.base import Channel, Kind
 from app.messages.payloads import details
@@ -40,7 +42,8 @@ def hand_over(
 ) -> T:
     """Send through the channel's circuit. A fault of our own, or a time limit, leaves the outcome unknown."""
     try:
-        result = circuit.call(channel, send, error_in)
+        with tracing.span(f"send {channel}", SpanKind.CLIENT):
+            result = circuit.call(channel, send, error_in)
     except ProviderError as error:
         _alarm(channel, error)
         raise
@@ -58,6 +61,7 @@ def _alarm(channel: Channel, error: ProviderError | None) -> None:
 
 
 def not_accepted(held: Claim, kind: Kind, error: ProviderError) -> Recordable:
+    """What becomes of a message that was not accepted: later, never, or nobody knows."""
     if retriable(kind, error):
         wait = next_wait(held, error)
         if wait < seconds_left(held):
@@ -70,6 +74,7 @@ def not_accepted(held: Claim, kind: Kind, error: ProviderError) -> Recordable:
 
 
 def retriable(kind: Kind, error: ProviderError) -> bool:
+    """Whether this error leaves room for another attempt at a message of this kind."""
     if isinstance(error, OutcomeUnknown):
         return kind.resend_unknown
     return not isinstance(error, Permanent)
@@ -87,14 +92,17 @@ def next_wait(held: Claim, error: ProviderError) -> float:
 
 
 def reason(error: ProviderError) -> str:
+    """The error in one line, without addresses, numbers and secrets."""
     code = f" ({error.code})" if error.code and error.code not in str(error) else ""
     return redact(f"{type(error).__name__}: {error}{code}")
 
 
 def success(kind: Kind, payload: Any, **more: Any) -> dict[str, Any]:
+    """The task's result: success, a sentence, the keys that the kind repeats, and `more`."""
     message = f"{kind.name.replace('_', ' ').capitalize()} sent"
     return {"success": True, "message": message, **repeats(kind, payload), **more}
 
 
 def seconds_left(held: Claim) -> int:
+    """Until the claimed message loses its point, by the database's clock; 1 at least."""
     return max(1, int((held.valid_until - held.now).total_seconds()))

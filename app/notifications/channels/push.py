@@ -28,6 +28,7 @@ from app.providers.errors import InvalidRecipient, Misconfigured, OutcomeUnknown
 
 
 def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
+    """Send the claimed push to its tokens; what came of it. A provider's error is an outcome too, others pass."""
     rendered = render_push(kind, payload)
     message = Push(
         reference=str(held.id),
@@ -36,6 +37,7 @@ def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
         data=rendered.data | getattr(details(payload), "data", {}),
         tag=rendered.tag,
         ttl=seconds_left(held),
+        offer=kind.offer,
     )
     tokens = held.pending_tokens or []
     try:

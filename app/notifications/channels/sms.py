@@ -30,6 +30,7 @@ COUNT_WAIT = 1.0
 
 
 def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
+    """Send the claimed text; what came of it. A provider's error is an outcome too, others pass."""
     if isinstance(payload, OtpSms) and (refused := _limited(held, kind, payload)):
         return refused
     text = render_sms(kind, payload, web_otp_domain=get_settings().web_otp_domain)
