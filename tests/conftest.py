@@ -1,4 +1,4 @@
-"""Real servers for the tests, started once a run; no test needs anything installed by hand."""
+"""Real servers for the tests, started once by each process that runs them; nothing need be installed by hand."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    global _house  # noqa: PLW0603 - one house for each run
+    global _house  # noqa: PLW0603 - one house for each process that runs tests
+    if getattr(config.option, "numprocesses", None):
+        return  # this one only hands out files to others
     _house = House()
     config.add_cleanup(_house.stop)
     os.environ.update(_house.environment)

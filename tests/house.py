@@ -94,6 +94,19 @@ class House:
         """A client of one of Valkey's databases: 1 is the broker's, 2 has the results."""
         return redis.Redis.from_url(f"{self.valkey.url}/{database}")
 
+    @contextmanager
+    def broker_with(self, **settings: object) -> Iterator[None]:
+        """The broker's server under other settings inside the block, as `maxmemory_policy="allkeys-lru"`."""
+        client, names = self.valkey_client(1), {name: name.replace("_", "-") for name in settings}
+        before = {name: client.config_get(name)[name] for name in names.values()}
+        try:
+            for name, value in settings.items():
+                client.config_set(names[name], value)
+            yield
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
+
     def is_idle(self) -> bool:
         """Whether no message waits in the broker and no worker holds one."""
         broker = self.valkey_client(1)
@@ -107,18 +120,26 @@ class House:
             yield process
 
     @contextmanager
-    def beat(self) -> Iterator[subprocess.Popen[bytes]]:
+    def beat(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         """A real beat, started by the documented command."""
-        with self._command(
-            ["celery", "-A", "app.core.celery_app", "beat", "--loglevel=info"], {}, ready="beat: Starting"
-        ) as process:
+        command = ["celery", "-A", "app.core.celery_app", "beat", "--loglevel=info"]
+        with self._command(command, environment, ready="beat: Starting") as process:
             yield process
 
     @contextmanager
     def api(self, **environment: str) -> Iterator[str]:
         """The real web application, ready when the block begins: its URL."""
         port = free_port()
-        command = ["uvicorn", "--factory", "app.main:create_app", "--host", "127.0.0.1", "--port", str(port)]
+        command = [
+            "uvicorn",
+            "--factory",
+            "--no-server-header",
+            "app.main:create_app",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
         with self._command(command, environment, ready="Uvicorn running"):
             yield f"http://127.0.0.1:{port}"
 

@@ -6,7 +6,7 @@ import base64
 import http.client
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from app.core.database import transaction
 from tests.web import Answer
 
 KEY = "sesame-for-the-page"
-PAGES = ("/", "/messages", "/workers", "/schedule", "/campaigns", "/alerts", "/actions")
+PAGES = ("/", "/messages", "/failures", "/workers", "/schedule", "/campaigns", "/alerts", "/actions")
 #: What of tests.data no page may say.
 PERSONAL = ("ada@", "Ada", "2348031234567", "token-of-adas", "493817")
 
@@ -33,11 +33,11 @@ class Operator:
     def get(self, path: str, **headers: str) -> Answer:
         return self._ask("GET", path, None, headers)
 
-    def press(self, path: str, token: str | None = None, page: str = "/messages") -> Answer:
+    def press(self, path: str, token: str | None = None, page: str = "/messages", **fields: str) -> Answer:
         """POST a form, with the token of `page` unless one is given."""
         if token is None:
             token = self.token(page)
-        body = urlencode({"token": token})
+        body = urlencode({"token": token} | fields)
         return self._ask("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"})
 
     def token(self, page: str) -> str:
@@ -62,12 +62,14 @@ def frozen(pid: int) -> Iterator[None]:
     try:
         processes[0].suspend()
         processes += processes[0].children()
-        for process in processes:
-            process.suspend()
+        for process in processes[1:]:
+            with suppress(psutil.NoSuchProcess):  # it ended while the others were looked at
+                process.suspend()
         yield
     finally:
         for process in processes:
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 def recorded() -> list[tuple[str, str, UUID]]:

@@ -157,6 +157,7 @@ def test_each_status_of_a_payment_has_its_words(house: House, word: str, title: 
     push = received(house)
     assert (push["title"], push["body"]) == (title, body.format("₦30,000.00"))
     assert push["tag"] == "payment-PF7K2QXM"
+    assert house.fcm.messages[-1]["android"]["priority"] == "HIGH"
 
 
 def test_an_offer_comes_last_and_as_it_was_worded(house: House) -> None:
@@ -169,6 +170,7 @@ def test_an_offer_comes_last_and_as_it_was_worded(house: House) -> None:
     assert push["body"].endswith(" 12:00 WAT")
     assert push["data"]["discount_code"] == "EID10"
     assert (row(sent.id) or {})["priority"] == 9
+    assert house.fcm.messages[-1]["android"]["priority"] == "NORMAL"
 
 
 def test_an_offer_needs_no_more_than_its_message(house: House) -> None:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from tests.faults.rig import Rig
 
 #: The modules that hold faults; a new group is a module and its name here.
-GROUPS = ("workers", "children", "broker", "broker_state", "queues", "providers", "database", "fcm", "sms", "smtp")
+GROUPS = (
+    *("workers", "children", "hosts", "broker", "broker_state", "queues"),
+    *("providers", "database", "fcm", "sms", "smtp"),
+)
 
 #: MiB that one process of a worker may take: three times what it takes with nothing amiss.
 MEMORY = 384.0

@@ -19,13 +19,13 @@ _ABORT = struct.pack("ii", 1, 0)
 
 
 class FaultProxy:
-    """Forwards HOST:`port` to HOST:`target`, in a thread of its own; running inside `with`.
+    """Forwards `host`:`port` to HOST:`target`, in a thread of its own; running inside `with`.
 
     The faults last until `heal`; those open connections feel them too.
     """
 
-    def __init__(self, target: int) -> None:
-        self.port = free_port()
+    def __init__(self, target: int, host: str = HOST) -> None:
+        self.host, self.port = host, free_port()
         self.connection_count = 0
         self.silent = False
         self._target = target
@@ -86,7 +86,7 @@ class FaultProxy:
 
     async def _open(self) -> None:
         if self._server is None:
-            self._server = await self._loop.create_server(lambda: _Link(self), HOST, self.port)
+            self._server = await self._loop.create_server(lambda: _Link(self), self.host, self.port)
 
     def _close(self) -> None:
         if self._server is not None:

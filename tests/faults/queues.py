@@ -9,8 +9,8 @@ from typing import Any
 from celery import Celery
 from kombu import Connection
 
-from app.core.broker import priority_list
 from app.core.celery_app import QUEUES
+from app.core.transport import priority_list
 from tests.faults.catalogue import fault
 from tests.faults.rig import Rig
 from tests.faults.workers import SOON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from random import Random
@@ -85,11 +85,11 @@ class Rig:
             self.ears = Eavesdropper(self.valkey.url)
             undo.callback(self.ears.stop)
             undo.callback(self._kill_commands)
-            self._undo = undo.pop_all()
+            self.undo = undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._undo.close()
+        self.undo.close()
 
     def _make_proxies(self, undo: ExitStack) -> None:
         """One before each server, and the environment that leads the workers there."""
@@ -111,18 +111,18 @@ class Rig:
 
     # -- Workers -----------------------------------------------------------------------------------------
 
-    def worker(self, *options: str, app: str | None = None, **changes: str) -> Command:
-        """A worker by the documented command, ready. `app` and environment variables in place of the usual."""
-        worker = self.celery("worker", *options, app=app, **changes)
+    def worker(self, *options: str, **how: Any) -> Command:
+        """A worker by the documented command, ready; `how` as for `celery`."""
+        worker = self.celery("worker", *options, **how)
         worker.wait_ready()
         return worker
 
-    def celery(self, what: str, *options: str, app: str | None = None, **changes: str) -> Command:
-        """Start `celery -A app.core.celery_app <what> --loglevel=info <options>`."""
+    def celery(self, what: str, *options: str, app: str = "", prefix: Sequence[str] = (), **env: str) -> Command:
+        """Start `celery -A app.core.celery_app <what> …`, with `env` besides the usual; `prefix` as Command's."""
         name = f"{what}{len(self._commands) + 1}"
         named = ["-n", f"{name}@%h"] if what == "worker" else []
         arguments = ["celery", "-A", app or self._app, what, "--loglevel=info", *named, *options]
-        command = Command(name, self.folder, arguments, self._workers_environment | changes)
+        command = Command(name, self.folder, arguments, self._workers_environment | env, prefix)
         command.start()
         self._commands.append(command)
         return command
@@ -136,7 +136,7 @@ class Rig:
         self._commands.append(api)
         api.wait_ready("Uvicorn running")
         self.readiness = Readiness(f"http://{HOST}:{port}")
-        self._undo.callback(self.readiness.stop)
+        self.undo.callback(self.readiness.stop)
         self.wait(lambda: self.readiness and self.readiness.is_ready, 30, "the API is ready")
         return self.readiness
 

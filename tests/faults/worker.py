@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,10 +19,21 @@ STOP_TIMEOUT = 60.0  # what a supervisor grants it
 
 
 class Command:
-    """One of the platform's commands, a module and its arguments, in a session of its own; it may start again."""
+    """One of the platform's commands, a module and its arguments, in a session of its own; it may start again.
 
-    def __init__(self, name: str, folder: Path, arguments: list[str], environment: Mapping[str, str]) -> None:
+    `prefix`: a command that becomes it (exec), as `ip netns exec` does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.name = name
+        self._prefix = prefix
         self.restarts = 0
         self._folder = folder
         self._arguments = arguments
@@ -49,7 +60,7 @@ class Command:
         self._starts += 1
         self._process = Process(
             self.name,
-            [sys.executable, "-m", *self._arguments],
+            [*self._prefix, sys.executable, "-m", *self._arguments],
             run_dir=self._folder,
             log_path=self._folder / "logs" / f"{self.name}-{self._starts}.log",
             env=self._environment,

@@ -6,7 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from app.core.celery_app import BEAT_SCHEDULE, celery_app
+from app.core.celery_app import celery_app
+from app.core.schedule import schedule
 from app.notifications.store import LEASE
 from sandbox.standins.script import slow
 from sandbox.standins.smtp import Behaviour
@@ -98,7 +99,7 @@ def two_beats_or_none(rig: Rig) -> float:
     beats = [rig.celery("beat", "-s", str(rig.folder / f"schedule-{number}")) for number in (1, 2)]
     for beat in beats:
         beat.wait_ready("beat: Starting")
-    runs = [celery_app.send_task(str(entry["task"])) for entry in BEAT_SCHEDULE.values() for _ in beats]
+    runs = [celery_app.send_task(task) for task in schedule() for _ in beats]
     rig.submit_each(5)
     for run in runs:
         rig.wait(run.ready, SOON, "scheduled tasks are done")

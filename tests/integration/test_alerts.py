@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -33,29 +32,11 @@ from tests.alerting import (
     types,
 )
 from tests.house import House
-from tests.receiver import SECRET, Receiver
+from tests.receiver import Receiver
 from tests.rows import change, rows
 
+pytestmark = pytest.mark.usefixtures("no_alerts")
 SOON = 30.0
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch, house: House) -> Iterator[None]:
-    """Nothing is amiss, nobody judges; settings are read anew before and after."""
-    change("TRUNCATE alert_state")
-    house.valkey_client(0).flushall()
-    forget()
-    yield
-    monkeypatch.undo()
-    forget()
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with Receiver() as hook:
-        monkeypatch.setenv("ALERT_WEBHOOK_URL", hook.url)
-        monkeypatch.setenv("ALERT_WEBHOOK_SECRET", SECRET)
-        yield hook
 
 
 @pytest.fixture

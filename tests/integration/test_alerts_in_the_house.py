@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from app.core import migrations, redis
+from app.core import migrations
 from app.core.config import get_settings
-from app.core.database import dispose
 from app.core.errors import SettingsError
 from app.core.startup import check_startup
 from app.monitoring import keys
 from app.monitoring.alerts.look import take
 from app.monitoring.alerts.snapshot import BROKER, DATABASE, REDIS, Share
 from app.monitoring.histogram import bucket
+from tests.alerting import NOWHERE, forget
 from tests.house import House, wait_until
-from tests.receiver import SECRET, Receiver
+from tests.receiver import Receiver
 from tests.rows import change
 from tests.web import ask
 
+pytestmark = pytest.mark.usefixtures("no_alerts")
 SOON = 30.0
-#: Nobody listens here: refused at once.
-NOWHERE = "127.0.0.1:1"
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch, house: House) -> Iterator[None]:
-    """Nothing is amiss; settings are read anew before and after."""
-    change("TRUNCATE alert_state")
-    house.valkey_client(0).flushall()
-    _forget()
-    yield
-    monkeypatch.undo()
-    _forget()
-
-
-def _forget() -> None:
-    get_settings.cache_clear()
-    redis.client.cache_clear()
-    dispose()
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    with Receiver() as hook:
-        monkeypatch.setenv("ALERT_WEBHOOK_URL", hook.url)
-        monkeypatch.setenv("ALERT_WEBHOOK_SECRET", SECRET)
-        yield hook
+NEVER = float("inf")
 
 
 def failures(house: House, number: int) -> None:
@@ -58,13 +32,25 @@ def failures(house: House, number: int) -> None:
     house.valkey_client(0).zadd(keys.FAILED, {f"failed-{n}": time.time() for n in range(number)})
 
 
-@pytest.mark.parametrize("process", ["api", "worker"])
-def test_a_process_judges_by_itself(house: House, receiver: Receiver, process: str) -> None:
+@pytest.mark.parametrize(
+    ("process", "options"), [("api", ()), ("worker", ()), ("worker", ("-P", "prefork", "-c", "2"))]
+)
+def test_a_process_judges_by_itself(
+    house: House, receiver: Receiver, process: str, options: tuple[str, ...]
+) -> None:
     failures(house, 3)
-    with getattr(house, process)(ALERT_DEAD_LETTERS="3"):
+    with getattr(house, process)(*options, ALERT_DEAD_LETTERS="3"):
         wait_until(lambda: receiver.taken, SOON)
     [event] = [event for event in receiver.taken if event["data"]["name"] == "dead_letters"]
     assert event["data"]["summary"] == "3 tasks failed for good within an hour; 3 are too many."
+
+
+def test_a_beat_and_a_worker_that_forks_are_seen(house: House) -> None:
+    with house.beat(), house.worker("-P", "prefork", "-c", "2"):
+        wait_until(lambda: asyncio.run(take()).workers == 1, SOON)
+        wait_until(lambda: (asyncio.run(take()).beat_age or NEVER) < SOON, SOON)
+    assert asyncio.run(take()).workers == 0  # it said goodbye
+    wait_until(lambda: (asyncio.run(take()).beat_age or 0.0) > 2, SOON)  # nobody ticks
 
 
 def test_they_are_listed_for_operators(house: House) -> None:
@@ -128,7 +114,7 @@ def test_the_look_sees_what_is_there(house: House) -> None:
 def test_the_look_says_what_is_away_and_guesses_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", house.postgres.create_database("alerts_empty"))
     monkeypatch.setenv("REDIS_URL", f"redis://{NOWHERE}/0")
-    _forget()
+    forget()
     seen = asyncio.run(take())
     assert set(seen.unhealthy) == {DATABASE, REDIS}
     assert (seen.workers, seen.beat_age, seen.failed_tasks, seen.late_codes) == (None,) * 4
@@ -152,10 +138,6 @@ def test_a_database_that_lacks_migrations_is_unhealthy(house: House) -> None:
 
 
 def test_a_broker_that_may_drop_messages_is_unhealthy(house: House) -> None:
-    broker = house.valkey_client(1)
-    broker.config_set("maxmemory-policy", "allkeys-lru")
-    try:
+    with house.broker_with(maxmemory_policy="allkeys-lru"):
         seen = asyncio.run(take())
-    finally:
-        broker.config_set("maxmemory-policy", "noeviction")
     assert seen.unhealthy == {BROKER: "The broker may drop messages: maxmemory-policy is allkeys-lru"}

@@ -38,14 +38,14 @@ def test_a_booking_over_http_is_told_on_every_channel(house: House, url: str) ->
     def standings() -> list[str]:
         return [m["status"] for m in ask(f"{url}{NOTIFICATIONS}?booking_reference={reference}").json]
 
-    wait_until(lambda: standings() == ["sent"] * 3, SOON)
+    wait_until(lambda: standings() == ["sent"] * 4, SOON)
     assert ask(f"{url}/api/v1/trips").json[0]["taken_seats"] == ["3", "12"]
 
     again = ask(f"{url}/api/v1/bookings", new)
     assert again.status == 409
     assert again.headers["content-type"] == "application/problem+json"
     assert "3, 12" in again.json["detail"] or "12, 3" in again.json["detail"]
-    assert len(rows()) == 3
+    assert len(rows()) == 4
 
 
 @pytest.mark.usefixtures("worker")

@@ -28,7 +28,7 @@ from app.providers.errors import (
 from app.providers.memory import MemoryPush, MemorySms
 from tests import data
 from tests.house import House
-from tests.rows import change, row
+from tests.rows import change, due_again, row
 
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 
@@ -104,7 +104,7 @@ def test_when_the_one_that_asks_is_answered_all_go(gateway: MemorySms, clock: Cl
     waiting = [text() for _ in range(3)]
     assert all(isinstance(deliver(message_id), Postponed) for message_id in waiting)
     clock.now += COOL_DOWN
-    change("UPDATE notifications SET not_before = clock_timestamp()")
+    due_again()
     assert all(isinstance(deliver(message_id), Sent) for message_id in waiting)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -24,18 +23,6 @@ from tests.operators import KEY, PAGES, PERSONAL, Operator, recorded
 from tests.rows import change, row
 
 SMS = KINDS["booking_confirmation_sms"]
-
-
-@pytest.fixture(scope="module")
-def url(whole_house: House) -> Iterator[str]:
-    with whole_house.api(API_KEY=KEY) as address:
-        yield address
-
-
-@pytest.fixture
-def grace(house: House, url: str) -> Operator:
-    change("TRUNCATE operator_actions")
-    return Operator(url)
 
 
 def failed(gateway: MemorySms, reason: str = "spam") -> UUID:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -18,24 +17,12 @@ from sandbox.standins.script import answer
 from tests import data
 from tests.house import House, wait_until
 from tests.operators import KEY, PAGES, PERSONAL, Operator, frozen
-from tests.rows import change, row
+from tests.rows import row
 
 SMS = KINDS["booking_confirmation_sms"]
 SOON = 30.0
 #: A page's own limit, and what a busy machine may add; without the limit it would be for good.
 IN_TIME = 2.0 + 20.0
-
-
-@pytest.fixture(scope="module")
-def url(whole_house: House) -> Iterator[str]:
-    with whole_house.api(API_KEY=KEY) as address:
-        yield address
-
-
-@pytest.fixture
-def grace(house: House, url: str) -> Operator:
-    change("TRUNCATE operator_actions")
-    return Operator(url)
 
 
 def status(message_id: UUID) -> Any:

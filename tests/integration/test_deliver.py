@@ -29,10 +29,6 @@ def accepted() -> UUID:
     return submit.accept_now(SMS, data.sms())
 
 
-def due_again() -> None:
-    change("UPDATE notifications SET not_before = clock_timestamp()")
-
-
 def test_a_message_is_sent_and_its_to_do_line_goes(gateway: MemorySms) -> None:
     message_id = accepted()
     outcome = deliver(message_id)

@@ -6,12 +6,13 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from app.core.database import session, transaction
+from app.maintenance import small_tables
 from app.messages.kinds import KINDS
 from app.models import User
 from app.notifications import devices, submit
@@ -137,16 +138,14 @@ def test_a_phone_goes_with_its_passenger_and_no_other_kind_is_kept() -> None:
     assert targets(ada) == []
 
 
-def test_after_thirty_days_a_phone_is_stale_and_after_270_it_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_thirty_days_a_phone_is_stale_and_after_270_it_is_dropped() -> None:
     ada = make_user()
     for token, days in [("fresh", 29.5), ("stale", 30.5), ("old", 269.5), ("gone-1", 270.5), ("gone-2", 400)]:
         seen(ada, token)
         unseen_for(days, token)
     assert targets(ada, include_stale=False) == ["fresh"]
     assert [device.stale for device in phones(ada)] == [False, True, True, True, True]
-    monkeypatch.setattr(devices, "DROP_BATCH", 1)
-    with transaction() as connection:
-        assert [devices.drop_unseen(connection) for _ in range(3)] == [1, 1, 0]
+    assert small_tables.clean(timedelta(days=30))["device_tokens"] == 2
     assert targets(ada) == ["fresh", "stale", "old"]
 
 

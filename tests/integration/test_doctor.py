@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -18,30 +17,11 @@ import pytest
 from app.core.database import transaction
 from app.maintenance import partitions
 from app.monitoring.setup.findings import ERROR, OK, WARNING, clock
+from tests.doctor import doctor, findings
 from tests.house import ROOT, House, wait_until
 from tests.rows import change
 
 SOON = 30.0
-
-
-def doctor(house: House, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "doctor", *options],
-        cwd=house.folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def findings(house: House, **environment: str) -> dict[str, dict[str, Any]]:
-    """By what they are about."""
-    examined = doctor(house, "--json", **environment)
-    found = {finding["what"]: finding for finding in json.loads(examined.stdout)}
-    assert examined.returncode == (1 if any(f["state"] == ERROR for f in found.values()) else 0)
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -90,33 +70,23 @@ def test_a_frozen_broker_holds_the_doctor_for_seconds_only(house: House) -> None
     finally:
         process.resume()
     assert took < SOON
-    assert found["broker"]["words"] == "does not answer"
+    assert found["broker"]["words"] == "did not answer"
     assert found["database"]["state"] == OK
 
 
 def test_a_broker_that_may_forget_must_be_mended(house: House) -> None:
-    broker = house.valkey_client(1)
-    broker.config_set("maxmemory-policy", "allkeys-lru")
-    try:
+    with house.broker_with(maxmemory_policy="allkeys-lru"):
         found = findings(house)
-    finally:
-        broker.config_set("maxmemory-policy", "noeviction")
     assert found["broker's policy"]["state"] == ERROR
     assert found["broker's policy"]["mend"].endswith("config set maxmemory-policy noeviction")
     assert findings(house)["broker's policy"]["state"] == OK
 
 
 def test_a_broker_that_keeps_nothing_or_is_nearly_full_is_said(house: House) -> None:
-    broker = house.valkey_client(1)
     assert findings(house)["broker's persistence"]["state"] == OK
-    broker.config_set("appendonly", "no")
-    used = broker.info("memory")["used_memory"]
-    broker.config_set("maxmemory", used * 20 // 19)
-    try:
+    used = house.valkey_client(1).info("memory")["used_memory"]
+    with house.broker_with(appendonly="no", maxmemory=used * 20 // 19):
         found = findings(house)
-    finally:
-        broker.config_set("appendonly", "yes")
-        broker.config_set("maxmemory", 0)
     assert found["broker's persistence"]["state"] == WARNING
     assert found["broker's memory"]["state"] == WARNING
 

@@ -137,12 +137,8 @@ def test_a_server_that_hangs_is_named_in_time_and_again(house: House, server: st
 
 
 def test_a_broker_that_may_drop_messages_is_unhealthy(house: House) -> None:
-    client = house.valkey_client(1)
-    client.config_set("maxmemory-policy", "allkeys-lru")
-    try:
+    with house.broker_with(maxmemory_policy="allkeys-lru"):
         check = report()["components"]["broker"]
-    finally:
-        client.config_set("maxmemory-policy", "noeviction")
     assert not check["healthy"]
     assert "allkeys-lru" in check["message"]
 

@@ -39,7 +39,7 @@ def test_each_channel_gets_exactly_one_message_that_says_what_was_booked(house: 
     reference, ids = book("12", "13")
     results = [celery_app.AsyncResult(message_id).get(timeout=SOON) for message_id in ids]
 
-    email, sms, push = by_channel(house)
+    email, sms, push = by_channel(house, receipts=1)
     assert email["to"] == ["ada@example.com"]
     for part in (email["text"], email["html"]):
         for said in (reference, "Lagos", "Abuja", "12, 13", "30,000"):
@@ -51,14 +51,19 @@ def test_each_channel_gets_exactly_one_message_that_says_what_was_booked(house: 
     assert reference in push["body"]
     assert push["data"]["booking_reference"] == reference
 
+    [receipt] = [message for message in house.ledger.entries("email") if message != email]
+    assert reference in receipt["subject"]
+    assert "30,000" in receipt["text"]
+
     messages = [row(message_id) for message_id in ids]
-    assert [m and m["status"] for m in messages] == ["sent"] * 3
-    assert [m and m["provider_id"] for m in messages] == [email["id"], sms["id"], push["id"]]
+    assert [m and m["status"] for m in messages] == ["sent"] * 4
+    assert [m and m["provider_id"] for m in messages] == [email["id"], sms["id"], push["id"], receipt["id"]]
     assert to_do() == []
     for result in results:
         assert result["success"] is True
-        assert result["booking_reference"] == reference
         assert result["message"]
+    assert [result["booking_reference"] for result in results[:3]] == [reference] * 3
+    assert results[3]["transaction_id"].startswith("TX-")
     assert results[1]["sms_id"] == sms["id"]
     assert (results[2]["sent_count"], results[2]["failed_count"]) == (1, 0)
 
@@ -94,7 +99,7 @@ def test_a_booking_succeeds_while_the_broker_is_down_and_is_told_when_it_is_back
         started = time.monotonic()
         send_booking_confirmation_sms.delay(**data.sms())
         second = time.monotonic() - started
-        assert [m["status"] for m in rows()] == ["queued"] * 4
+        assert [m["status"] for m in rows()] == ["queued"] * 5
     finally:
         house.valkey.restart()
     back = time.monotonic()
@@ -102,7 +107,7 @@ def test_a_booking_succeeds_while_the_broker_is_down_and_is_told_when_it_is_back
     told = time.monotonic() - back
     print(f"first {first:.2f} s, next {second:.2f} s, told {told:.1f} s after the broker's return")
     assert second < first + 0.5  # the breaker spared it the wait
-    assert len(house.ledger.entries("email")) == 1
+    assert len(house.ledger.entries("email")) == 2
 
 
 def test_a_refused_number_is_a_failure_for_everybody_to_see(house: House) -> None:
@@ -142,11 +147,10 @@ def test_nothing_personal_lies_in_the_broker(house: House, worker: Popen[bytes])
     assert "Ada" not in everything
 
 
-def by_channel(house: House) -> list[dict[str, Any]]:
-    """The one e-mail, the one SMS and the one push that were received."""
-    wait_until(lambda: len(house.ledger.entries()) >= 3, SOON)
-    received = []
-    for channel in ("email", "sms", "push"):
-        [only] = house.ledger.entries(channel)
-        received.append(only)
-    return received
+def by_channel(house: House, *, receipts: int = 0) -> list[dict[str, Any]]:
+    """The one e-mail besides receipts, the one SMS and the one push that were received."""
+    wait_until(lambda: len(house.ledger.entries()) >= 3 + receipts, SOON)
+    emails = [email for email in house.ledger.entries("email") if not email["subject"].startswith("Payment")]
+    [email], [sms], [push] = emails, house.ledger.entries("sms"), house.ledger.entries("push")
+    assert len(house.ledger.entries("email")) == 1 + receipts
+    return [email, sms, push]

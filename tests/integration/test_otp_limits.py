@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
 from typing import Any
 from uuid import UUID
@@ -15,8 +16,9 @@ from sqlalchemy import text
 
 from app.core.config import get_settings
 from app.core.database import transaction
+from app.maintenance import small_tables
 from app.messages.kinds import KINDS
-from app.notifications import circuit, limits, submit
+from app.notifications import circuit, submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Outcome, Postponed, Sent, Skipped
 from app.providers.errors import Transient
@@ -24,7 +26,7 @@ from app.providers.memory import MemorySms
 from app.tasks.sms_tasks import send_otp_sms
 from tests import data
 from tests.house import PAYLOAD_KEY, House
-from tests.rows import change, row, rows
+from tests.rows import change, due_again, row, rows
 
 OTP, TEXT = KINDS["otp_sms"], KINDS["booking_confirmation_sms"]
 ADA, EVE = "+2348031234567", "+2348031234568"
@@ -193,7 +195,7 @@ def test_a_code_that_can_not_be_counted_waits(gateway: MemorySms) -> None:
         other.execute(text("LOCK TABLE otp_sends"))
         assert isinstance(deliver(message_id), Postponed)
     assert gateway.sent == []
-    change("UPDATE notifications SET not_before = clock_timestamp()")
+    due_again()
     assert isinstance(deliver(message_id), Sent)
 
 
@@ -201,12 +203,11 @@ def test_what_counts_no_more_is_forgotten(gateway: MemorySms) -> None:
     sent()
     later("20 hours")
     old = {message["id"] for message in rows()}
-    with transaction() as connection:
-        assert limits.forget_old(connection) == 0
+    month = timedelta(days=30)
+    assert small_tables.clean(month)["otp_sends"] == 0
     later("5 hours")
     sent()
-    with transaction() as connection:
-        assert limits.forget_old(connection) == 1
+    assert small_tables.clean(month)["otp_sends"] == 1
     assert len(counted()) == 1
     assert not old & {message_id for message_id, _ in counted()}
 

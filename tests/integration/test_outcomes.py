@@ -25,7 +25,7 @@ from app.providers.errors import (
 )
 from app.providers.memory import MemoryPush, MemorySms
 from tests import data
-from tests.rows import change, row, to_do
+from tests.rows import change, due_again, row, to_do
 
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 
@@ -34,10 +34,6 @@ pytestmark = pytest.mark.usefixtures("house")
 
 def accepted() -> UUID:
     return submit.accept_now(SMS, data.sms())
-
-
-def due_again() -> None:
-    change("UPDATE notifications SET not_before = clock_timestamp()")
 
 
 def test_what_can_not_go_now_waits_and_goes_later(gateway: MemorySms) -> None:

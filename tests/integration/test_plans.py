@@ -1,76 +1,28 @@
-"""How PostgreSQL answers the maintenance's statements on filled tables: by the right index, in the right days.
-
-Each statement is explained at the very moment the product sends it, with its parameters.
-"""
+"""How PostgreSQL answers the maintenance's statements on filled tables: by the right index, in the right days."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, text
+from sqlalchemy.orm import Session
 
+from app.bookings import payments
 from app.core.database import engine, transaction
-from app.maintenance import database_stats, locations, reservations, retention, runs, small_tables
-from app.maintenance.partitions import NOTIFICATIONS, TRIP_LOCATIONS, Partitioned
+from app.maintenance import database_stats, locations, partitions, reservations, retention, runs, small_tables
+from app.maintenance.connections import long_transaction
+from app.maintenance.partitions import NOTIFICATIONS, TRIP_LOCATIONS
 from app.notifications import overview
 from tests import data, past
 from tests.house import House
 from tests.past import day_ago, messages, noon, positions
+from tests.plans import Plans, plans
 from tests.rows import change
 
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
-EXPLAINED = ("SELECT", "WITH", "DELETE", "UPDATE")
-
-
-@dataclass
-class Plans:
-    """What was planned: each node's type with the table that it reads and the index that it searches."""
-
-    read: list[tuple[str, str, str]] = field(default_factory=list)
-
-    def add(self, node: dict[str, Any]) -> None:
-        table, index = node.get("Relation Name", ""), node.get("Index Name", "")
-        if table or index:
-            self.read.append((node["Node Type"], table, index if "Index Cond" in node else ""))
-        for child in node.get("Plans", []):
-            self.add(child)
-
-    def tables(self, parent: Partitioned) -> set[str]:
-        return {table for _, table, _ in self.read if table.startswith(f"{parent.table}_p")}
-
-    def indexes(self) -> set[str]:
-        return {index for _, _, index in self.read if index}
-
-    def read_whole(self) -> set[str]:
-        """The big tables that were read from end to end."""
-        whole = {table for node, table, _ in self.read if node == "Seq Scan"}
-        with transaction() as connection:
-            query = "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND reltuples >= 1000"
-            return set(connection.exec_driver_sql(query, (list(whole),)).scalars())
-
-
-@contextmanager
-def plans() -> Iterator[Plans]:
-    """The plans of every statement that is sent inside the block."""
-    found = Plans()
-
-    def explain(connection: Connection, _: Any, statement: str, values: Any, *__: Any) -> None:
-        if statement.lstrip().startswith(EXPLAINED) and not isinstance(values, list):
-            cursor = connection.connection.cursor()
-            cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
-            [[plan]] = cursor.fetchall()
-            found.add(plan[0]["Plan"])
-
-    event.listen(engine(), "before_cursor_execute", explain)
-    try:
-        yield found
-    finally:
-        event.remove(engine(), "before_cursor_execute", explain)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -114,9 +66,17 @@ def _travel() -> None:
         "INSERT INTO booking_seats (booking_id, seat_no, trip_id)"
         " SELECT id, id || seat, trip_id FROM bookings, unnest(ARRAY['a', 'b']) AS seat"
     )
+    change(
+        "INSERT INTO payments (transaction_id, booking_id, amount, currency, method, status) SELECT 'T' || id, id,"
+        " 1, 'NGN', 'card', CASE WHEN id % 100 = 1 THEN 'needs_refund' ELSE 'completed' END FROM bookings"
+    )
 
 
 def _small() -> None:
+    change(
+        "INSERT INTO otp_sends (notification_id, number, created_at) SELECT gen_random_uuid(), 'n' || n,"
+        " clock_timestamp() - n * interval '1 minute' FROM generate_series(1, 5000) AS n"
+    )
     change(
         "INSERT INTO campaigns (id, state, total_users, total_tokens, created_at)"
         " SELECT gen_random_uuid(), 'running', 1, 1, clock_timestamp() - n * interval '1 hour'"
@@ -191,7 +151,7 @@ def test_old_messages(looked: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     assert looked(lambda c: database_stats.unfinished_before(c, noon(31))).indexes() == {"pk_outbox"}
 
 
-@pytest.mark.parametrize("small", [small_tables.KEYS, small_tables.SUBJECTS, small_tables.CAMPAIGNS])
+@pytest.mark.parametrize("small", small_tables.SMALL, ids=lambda small: small.table)
 def test_small_tables_are_read_by_ranges_of_pages(
     small: small_tables.Small, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,6 +172,43 @@ def test_runs_and_the_report_s_own_looks(looked: Look) -> None:
     assert looked(overview.backlog).read_whole() <= {"outbox"}
 
 
+def test_what_dry_runs_count_and_the_report_asks(looked: Look) -> None:
+    before = datetime.now(UTC) - WEEK
+    found = looked(lambda connection: locations._count(connection, before))
+    assert found.tables(TRIP_LOCATIONS) == {TRIP_LOCATIONS.partition(day_ago(days)) for days in (9, 8, 7)}
+    with plans() as counted:
+        retention.count_old(MONTH)
+    assert counted.tables(NOTIFICATIONS) == {NOTIFICATIONS.partition(day_ago(days)) for days in (40, 31, 30)}
+    for look in (partitions.missing, lambda c: partitions.days(c, NOTIFICATIONS, attached=True)):
+        assert looked(look).read_whole() <= {"pg_class"}  # the catalog, which is as big as there are tables
+    late = dict.fromkeys((NOTIFICATIONS.table, TRIP_LOCATIONS.table), before)
+    assert looked(lambda c: database_stats.partitions(c, late)).read_whole() <= {"pg_class"}
+    assert looked(lambda c: runs.overdue(c, before)).read_whole() <= {"cleanup_runs"}
+
+
+def test_what_a_run_writes_down(looked: Look) -> None:
+    def run(connection: Connection) -> None:
+        runs._end(connection, runs._begin(connection, "cleanup_temporary_files"), 0)
+
+    found = looked(run)
+    assert found.indexes() == {"ix_cleanup_runs_task_started_at", "pk_cleanup_runs"}
+    assert found.read_whole() == set()
+
+
+def test_what_a_late_payment_asks(looked: Look) -> None:
+    def settle(connection: Connection) -> None:
+        with Session(connection) as session:
+            [reference] = session.execute(text("SELECT reference FROM bookings LIMIT 1 OFFSET 9999")).one()
+            now = datetime.now(UTC)
+            payments.settle(session, reference=reference, transaction_id="GW", method="card", authorized_at=now)
+            payments.to_refund(session)
+
+    found = looked(settle)
+    assert found.indexes() >= {"uq_bookings_reference", "uq_payments_transaction_id"}
+    assert ("Index Scan", "payments", "") in found.read  # of those to be refunded, all that there are
+    assert found.read_whole() <= {"bookings"}  # the test's own look for one of them
+
+
 def test_hot_tables_are_vacuumed_early() -> None:
     hot = {"outbox", "subjects", "trips", "bookings", "booking_seats", NOTIFICATIONS.partition(day_ago(0))}
     with transaction() as connection:
@@ -221,3 +218,12 @@ def test_hot_tables_are_vacuumed_early() -> None:
         options = {name: " ".join(chosen) for name, chosen in found}
     assert {name for name in hot if "autovacuum_vacuum_scale_factor" in options.get(name, "")} == hot
     assert "autovacuum_vacuum_insert_scale_factor" in options[TRIP_LOCATIONS.partition(day_ago(0))]
+
+
+def test_a_long_read_leaves_the_other_cores_to_those_who_book() -> None:
+    day = TRIP_LOCATIONS.partition(day_ago(9))
+    with long_transaction() as connection:
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            connection.exec_driver_sql(f"SET LOCAL {setting} = 0")  # else only a big table is read so
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN SELECT count(*) FROM {day}").scalars())
+    assert "Parallel" not in plan

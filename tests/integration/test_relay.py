@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.core.broker import PRIORITY_STEPS, broker, priority_list
+from app.core.broker import broker
 from app.core.database import transaction
+from app.core.transport import PRIORITY_STEPS, priority_list
 from app.messages.kinds import KINDS
 from app.notifications import outbox, store, submit
 from app.notifications.outcome import Postponed

@@ -27,7 +27,7 @@ from app.tasks.sms_tasks import send_booking_confirmation_sms
 from sandbox.standins.script import answer
 from tests import data
 from tests.house import House, wait_until
-from tests.rows import change, row, rows, to_do
+from tests.rows import change, due_again, row, rows, to_do
 
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
 DELAY, OTP = KINDS["trip_delay_sms"], KINDS["otp_sms"]
@@ -180,7 +180,7 @@ def test_a_push_goes_again_only_to_phones_it_has_not_reached(fcm: MemoryPush) ->
     fcm.tokens |= {"two": Transient("busy"), "gone": InvalidRecipient("gone")}
     message_id = submit.accept_now(PUSH, data.push(["one", "two", "gone"]))
     assert isinstance(deliver(message_id), Postponed)
-    change("UPDATE notifications SET not_before = clock_timestamp()")
+    due_again()
     fcm.script.append(Rejected("not today"))
     assert isinstance(deliver(message_id), Failed)
     fcm.tokens.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,9 @@ from app.bookings.seats import InvalidBooking, hold
 from app.core.database import session, transaction
 from app.maintenance import reservations
 from app.models import Booking
+from app.notifications.deliver import deliver
+from app.notifications.outcome import Sent, Skipped
+from app.providers.memory import MemoryPush
 from tests import data
 from tests.rows import change, rows
 
@@ -157,6 +161,7 @@ def test_a_late_payment_gets_its_seats_while_they_are_free(*, released: bool) ->
         "booking_confirmation_email",
         "booking_confirmation_sms",
         "booking_confirmation_push",
+        "payment_receipt_email",
     ]
     assert reservations.release_all() == []
 
@@ -173,9 +178,30 @@ def test_a_late_payment_for_seats_that_are_gone_is_to_be_refunded_and_says_so() 
     assert free == 39
     with session() as s:
         assert [payment.transaction_id for payment in to_refund(s)] == ["GW-1"]
-    told = rows()[-1]
-    assert [str(told["id"])] == settled.messages
-    assert (told["kind"], told["payload"]["payment_data"]["status"]) == ("payment_status_push", "needs_refund")
+    told = [row for row in rows() if str(row["id"]) in settled.messages]
+    assert [(row["kind"], row["payload"]["payment_data"]["status"]) for row in told] == [
+        ("payment_receipt_email", "to be refunded"),
+        ("payment_status_push", "needs_refund"),
+    ]
+
+
+def test_that_a_hold_has_ended_is_not_said_after_a_late_payment_got_its_seats(fcm: MemoryPush) -> None:
+    trip, user = data.make_trip()
+    booking = make_hold(trip, user, "3")
+    reservations.release_all()
+    [ended] = rows()
+    confirmed = arrive(booking).messages[2]
+    assert isinstance(deliver(ended["id"]), Skipped)
+    assert isinstance(deliver(UUID(confirmed)), Sent)
+    assert [push.title for push, _ in fcm.sent] == ["🎫 Booking confirmed"]
+
+
+def test_a_passenger_whose_data_make_no_message_keeps_seats_and_the_rest_of_the_messages() -> None:
+    trip, user = data.make_trip()
+    change("UPDATE users SET phone = 'none of these'")
+    settled = arrive(make_hold(trip, user, "3", expired=False), transaction_id="G" * 65)
+    assert (settled.payment.status, settled.booking.status) == ("completed", "confirmed")
+    assert [row["kind"] for row in rows()] == ["booking_confirmation_email", "booking_confirmation_push"]
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def test_once_tells_a_passenger_on_every_channel(folder: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    committed = re.search(r"booking (PF\w{6}) committed +Ada Obi, .+ → .+, seats? \d", done.stdout)
+    committed = re.search(r"booking (PF\w{8}) committed +Ada Obi, .+ → .+, seats? \d", done.stdout)
     assert committed, done.stdout
-    assert "3 messages queued" in done.stdout
+    assert "4 messages queued" in done.stdout
     for channel in ("e-mail", "SMS", "push"):
         line = re.search(rf"{channel} sent and received +after [\d.]+ s: .*", done.stdout)
         assert line, done.stdout
@@ -60,7 +60,7 @@ def test_ctrl_c_stops_everything(folder: Path) -> None:
 
         before = last_message(inbox)
         page = urllib.request.urlopen(urllib.request.Request(f"{inbox}/book", method="POST")).read().decode()
-        assert re.search(r"Booked PF\w{6}: ", page)
+        assert re.search(r"Booked PF\w{8}: ", page)
         wait_until(lambda: last_message(inbox) >= before + 2)
 
         sandbox.send_signal(signal.SIGINT)

@@ -8,6 +8,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import text
 
+from app.bookings import seats
 from app.bookings.confirm import pay
 from app.bookings.seats import InvalidBooking, SeatsTaken, hold
 from app.core.database import session, transaction
@@ -54,18 +55,18 @@ def test_overlapping_groups_neither_deadlock_nor_share_a_seat(house: House) -> N
     trip, user = data.make_trip()
     groups = [[str(n), str(n % 40 + 1), str((n + 1) % 40 + 1)] for n in range(1, 41)]
 
-    def try_to_book(seats: list[str]) -> int:
+    def try_to_book(group: list[str]) -> int:
         try:
             with session() as s:
-                hold(s, trip_id=trip, user_id=user, seats=seats)
+                hold(s, trip_id=trip, user_id=user, seats=group)
         except SeatsTaken:
             return 0
-        return len(seats)
+        return len(group)
 
     with ThreadPoolExecutor(8) as pool:
         sold = sum(pool.map(try_to_book, groups))
-    seats = live_seats()
-    assert len(seats) == len(set(seats)) == sold
+    live = live_seats()
+    assert len(live) == len(set(live)) == sold
     assert free_seats(trip) == 40 - sold
 
 
@@ -79,6 +80,23 @@ def test_a_freed_seat_can_be_sold_again() -> None:
     assert live_seats() == ["3"]
 
 
+def test_a_reference_that_is_taken_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seats, "ALPHABET", "AB")
+    monkeypatch.setattr(seats, "REFERENCE_LENGTH", 2)
+    trip, user = data.make_trip()
+    with session() as s:
+        held = {hold(s, trip_id=trip, user_id=user, seats=[str(seat)]).reference for seat in range(1, 5)}
+    assert held == {"PFAA", "PFAB", "PFBA", "PFBB"}
+
+
+def test_a_trip_that_has_left_sells_no_seat() -> None:
+    trip, user = data.make_trip()
+    change("UPDATE trips SET departure_time = clock_timestamp() - interval '1 minute'")
+    with pytest.raises(InvalidBooking, match="trip_id: this trip has left"), session() as s:
+        hold(s, trip_id=trip, user_id=user, seats=["7"])
+    assert (free_seats(trip), live_seats()) == (40, [])
+
+
 def test_a_hold_that_has_ended_can_not_be_paid() -> None:
     trip, user = data.make_trip()
     with session() as s:
@@ -89,11 +107,19 @@ def test_a_hold_that_has_ended_can_not_be_paid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seats", "says"),
-    [([], "at least one"), (["1", "1"], "once"), (["41"], "1 to 40"), (["0"], "1 to 40"), (["A"], "1 to 40")],
+    ("wanted", "says"),
+    [
+        ([], "at least one"),
+        (["1", "1"], "once"),
+        (["41"], "1 to 40"),
+        (["0"], "1 to 40"),
+        (["A"], "1 to 40"),
+        (["07"], "1 to 40"),
+        (["\u0667"], "1 to 40"),
+    ],
 )
-def test_seats_that_make_no_sense_are_refused(seats: list[str], says: str) -> None:
+def test_seats_that_make_no_sense_are_refused(wanted: list[str], says: str) -> None:
     trip, user = data.make_trip()
     with pytest.raises(InvalidBooking, match=says), session() as s:
-        hold(s, trip_id=trip, user_id=user, seats=seats)
+        hold(s, trip_id=trip, user_id=user, seats=wanted)
     assert free_seats(trip) == 40

@@ -28,7 +28,7 @@ from app.tasks.sms_tasks import send_otp_sms
 from sandbox.standins.script import ACCEPT_THEN_DROP, answer
 from tests import data
 from tests.house import PAYLOAD_KEY, House, wait_until
-from tests.rows import change, row, rows, to_do
+from tests.rows import change, due_again, row, rows, to_do
 
 OTP, SMS = KINDS["otp_sms"], KINDS["booking_confirmation_sms"]
 
@@ -131,7 +131,7 @@ def test_while_a_retry_waits_the_payload_is_kept_sealed(gateway: MemorySms) -> N
     gateway.script.append(Transient("try later"))
     assert isinstance(deliver(message_id), Postponed)
     assert_hidden(database())
-    change("UPDATE notifications SET not_before = clock_timestamp()")
+    due_again()
     assert isinstance(deliver(message_id), Sent)
     assert CODE in gateway.sent[0].text
 

@@ -101,10 +101,12 @@ def test_only_the_newest_failures_are_listed(tracker: Tracker, monkeypatch: pyte
 
 
 def test_what_was_never_accepted_counts_against_the_objective(tracker: Tracker) -> None:
-    accepted, late, refused = (str(uuid_utils.compat.uuid7()) for _ in range(3))
+    accepted, late, refused, dead = (str(uuid_utils.compat.uuid7()) for _ in range(4))
     tracker.record(ended(accepted, task_name=OTP))
     tracker.record(ended(late, task_name=OTP, skipped="expired"))
-    tracker.record(ended(refused, task_name=OTP, status=FAILED))
+    tracker.record(ended(refused, task_name=OTP, status=FAILED, error="DeliveryFailed: Rejected: spam"))
+    number = "DeliveryFailed: InvalidRecipient: the gateway refused the number"
+    tracker.record(ended(dead, task_name=OTP, status=FAILED, error=number))  # faster would not have reached it
     tracker.record(ended(str(uuid_utils.compat.uuid7()), task_name=OTP, skipped="opted out"))
     tracker.record(ended("of-another-program", task_name=OTP))  # nobody knows when it was asked for
     tracker.flush()

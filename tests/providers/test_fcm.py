@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,18 +28,6 @@ from tests.providers.fcm_bench import connect, outcome
 from tests.providers.suites import PUSH, PushSuite
 
 BAD = "INVALID_ARGUMENT"
-
-
-@pytest.fixture
-def fcm(ledger: Ledger, authority: Authority) -> Iterator[FcmStandIn]:
-    with FcmStandIn(ledger, authority) as standin:
-        yield standin
-
-
-@pytest.fixture
-def provider(fcm: FcmStandIn, authority: Authority, tmp_path: Path) -> Iterator[FcmProvider]:
-    with connect(fcm, authority, tmp_path) as made:
-        yield made
 
 
 class TestFcm(PushSuite):
@@ -80,6 +68,13 @@ def test_apns_gets_its_own_words(provider: FcmProvider, fcm: FcmStandIn) -> None
     assert message["android"]["priority"] == "HIGH"
     assert message["android"]["notification"] == {"channel_id": "trips", "tag": tag}
     assert "collapse_key" not in message["android"]
+
+
+def test_an_offer_wakes_no_phone(provider: FcmProvider, fcm: FcmStandIn) -> None:
+    provider.send(Push(reference="r", title="t", body="b", offer=True), ["token"])
+    [message] = fcm.messages
+    assert (message["android"]["priority"], message["apns"]["headers"]["apns-priority"]) == ("NORMAL", "5")
+    assert message["android"]["notification"]["channel_id"] == "offers"
 
 
 def test_an_installation_id_goes_where_fcm_wants_it(provider: FcmProvider, fcm: FcmStandIn) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,18 +19,6 @@ from sandbox.standins.script import DROP, HANG, Behaviour, answer, slow
 from sandbox.standins.tls import Authority
 from tests.providers.fcm_bench import connect, outcome
 from tests.providers.suites import PUSH
-
-
-@pytest.fixture
-def fcm(ledger: Ledger, authority: Authority) -> Iterator[FcmStandIn]:
-    with FcmStandIn(ledger, authority) as standin:
-        yield standin
-
-
-@pytest.fixture
-def provider(fcm: FcmStandIn, authority: Authority, tmp_path: Path) -> Iterator[FcmProvider]:
-    with connect(fcm, authority, tmp_path) as made:
-        yield made
 
 
 def test_one_access_token_serves_many_threads(provider: FcmProvider, fcm: FcmStandIn) -> None:

@@ -17,7 +17,7 @@ from sandbox.standins.fcm import fcm_error
 from sandbox.standins.script import Behaviour
 from tests import data
 from tests.house import House
-from tests.rows import change, row
+from tests.rows import due_again, row
 
 PUSH = KINDS["booking_confirmation_push"]
 NOT_OURS = "THIRD_PARTY_AUTH_ERROR"
@@ -54,7 +54,7 @@ def test_only_phones_told_to_wait_are_tried_again_after_that_wait(
     assert least < outcome.wait < most  # no two wait alike
     assert (row(message_id) or {})["pending_tokens"] == ["busy"]
     house.fcm.tokens.clear()
-    change("UPDATE notifications SET not_before = clock_timestamp()")
+    due_again()
     outcome = deliver(message_id)
     assert isinstance(outcome, Sent)
     assert (outcome.result["sent_count"], outcome.result["failed_count"]) == (2, 1)

@@ -120,13 +120,22 @@ def test_a_hanging_server_counts_as_sent(echo: Echo, make: MakeClient) -> None:
     assert (error.sent, error.misconfigured) == (True, False)
 
 
+def keep_a_connection(client: HttpClient, echo: Echo) -> None:
+    """Of tries soon after a cut one in thirty may still meet the cut connection, and is rightly taken for sent."""
+    for _ in range(3):
+        [answer] = client.request_many([post(echo, b"next")])
+        if isinstance(answer, Response):
+            return
+        assert answer.sent
+    raise AssertionError(f"no connection after a cut one: {answer}")
+
+
 def test_a_post_whose_answer_was_lost_is_never_repeated(echo: Echo, make: MakeClient) -> None:
     client = make()
-    client.request(post(echo, b"first"))
     for number in range(5):
+        keep_a_connection(client, echo)
         echo.script.append(ACCEPT_THEN_DROP)
         assert failure(client, post(echo, f"lost {number}".encode())).sent
-        client.request(post(echo, b"next"))
     lost = [body for body in echo.bodies if body.startswith(b"lost")]
     assert lost == [f"lost {number}".encode() for number in range(5)]
 

@@ -26,6 +26,7 @@ WELL: dict[str, Any] = {
     "failed_tasks": Share(9, 100),
     "dead_letters": 9,
     "late_codes": Share(9, 100),
+    "overdue_cleanups": frozenset[str](),
     "disk_free": {"a": 10.0},
 }
 #: (rule, what is amiss, its subject, a figure that its sentence names)
@@ -43,6 +44,7 @@ AMISS = [
     ("queue_too_old", {"queue_ages": {"email": 601.0}}, "email", "601 s"),
     ("failure_rate", {"failed_tasks": Share(10, 100)}, "", "10 of 100"),
     ("dead_letters", {"dead_letters": 10}, "", "10"),
+    ("cleanup_overdue", {"overdue_cleanups": frozenset({"clean"})}, "clean", "clean has not succeeded"),
     ("disk_low", {"disk_free": {"a": 9.4, "b": 50.0}}, "a", "9 %"),
 ]
 
@@ -205,3 +207,9 @@ def test_each_queue_has_an_alert_of_its_own() -> None:
 def test_one_cause_is_one_alert(settings: Settings, cause: dict[str, Any]) -> None:
     found = judge(Snapshot(**(WELL | {"canary_ages": {"email": 500.0, "sms": NEVER}} | cause)), settings)
     assert found["no_canary"] is None
+
+
+def test_without_beat_no_cleanup_is_called_overdue_besides(settings: Settings) -> None:
+    found = judge(Snapshot(**(WELL | {"overdue_cleanups": frozenset({"clean"}), "beat_age": NEVER})), settings)
+    assert found["cleanup_overdue"] is None
+    assert found["no_beat"]

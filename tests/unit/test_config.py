@@ -50,6 +50,12 @@ def test_every_malformed_setting_is_named_and_none_is_repeated(empty: pytest.Mon
         "DEFAULT_PHONE_REGION": "Nigeria",
         "FIREBASE_CREDENTIALS_PATH": "/no/such/file.json",
         "SMS_API_URL": "ftp://gateway",
+        "SMS_AUTH_HEADER": "Bearer token",
+        "SMS_TO_FIELD": "to number",
+        "SMS_ID_PATH": "data..id",
+        "SMS_ALLOWED_COUNTRIES": "Atlantis",
+        "OTP_LIMIT_PER_DAY": "-17",
+        "WEB_OTP_DOMAIN": "https://pafar.example",
     }
     for name, value in bad.items():
         empty.setenv(name, value)
@@ -107,3 +113,23 @@ def test_secrets_do_not_print(empty: pytest.MonkeyPatch, tmp_path: Path) -> None
     shown = repr(get_settings()) + str(get_settings())
     for secret in ("hunter2", "k-123456", "sesame"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CELERY_BROKER_URL", "redis://a:6379/1;redis://b:6379/1", "single URL"),
+        ("CELERY_BROKER_URL", "rediss://a:6379/1?ssl_cert_reqs=none", "no ssl_ option"),
+        ("CELERY_BROKER_URL", "sentinel://a:26379/1;sentinel://b:26379/2", "same password and database"),
+        ("REDIS_URL", "sentinel://:hunter2@a:26379/0;sentinel://b:26379/0", "same password and database"),
+        ("REDIS_URL", "sentinel://a/0", "host:port/database"),
+        ("REDIS_URL", "amqp://a:5672", "redis://"),
+    ],
+)
+def test_a_server_that_would_not_be_found_or_not_be_verified_is_refused(
+    empty: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    empty.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"{name} .*{said}") as error:
+        get_settings()
+    assert "hunter2" not in str(error.value)

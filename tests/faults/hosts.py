@@ -1,0 +1,118 @@
+"""Faults of whole machines: two hosts with workers, each with a network of its own; one dies, one is cut off."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from contextlib import ExitStack
+from shutil import which
+from typing import Self
+from urllib.parse import urlsplit
+
+from app.notifications.store import LEASE
+from sandbox.standins.script import slow
+from tests.faults.catalogue import Skipped, fault
+from tests.faults.proxy import FaultProxy
+from tests.faults.rig import Rig
+from tests.faults.worker import Command
+
+SOON = 40.0  # seconds for what takes one on an idle machine
+#: What a host needs to send texts; the other channels' certificates are for 127.0.0.1 alone.
+_SERVERS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "SMS_API_URL")
+
+
+class Host:
+    """A network namespace whose only link leads to proxies before the rig's servers; there inside `with`.
+
+    Entering raises Skipped where the machine refuses one.
+    """
+
+    def __init__(self, rig: Rig, number: int) -> None:
+        self._rig = rig
+        self._name = f"pafar{os.getpid()}-{number}"
+        self._link = f"pf{os.getpid()}-{number}"
+        self._net = f"10.{200 + number}.{os.getpid() % 250}"
+
+    def __enter__(self) -> Self:
+        if which("ip") is None:
+            raise Skipped("ip is not installed (Debian: apt install iproute2)")
+        with ExitStack() as undo:
+            _ip("netns", "add", self._name)
+            undo.callback(_ip, "netns", "del", self._name)  # and with it both ends of the link
+            _ip("link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", self._name)
+            _ip("addr", "add", f"{self._net}.1/24", "dev", self._link)
+            _ip("link", "set", self._link, "up")
+            for words in (f"addr add {self._net}.2/24 dev eth0", "link set eth0 up", "link set lo up"):
+                _ip("-n", self._name, *words.split())
+            self._environment = {name: self._lead(undo, self._rig.environment[name]) for name in _SERVERS}
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def worker(self) -> Command:
+        """A worker on this host, ready."""
+        return self._rig.worker("-c", "8", prefix=("ip", "netns", "exec", self._name), **self._environment)
+
+    def cut(self) -> None:
+        """Unplug it: nothing comes through, and nobody is told."""
+        _ip("link", "set", self._link, "down")
+
+    def mend(self) -> None:
+        """Plug it in again."""
+        _ip("link", "set", self._link, "up")
+
+    def _lead(self, undo: ExitStack, url: str) -> str:
+        """The URL by which this host reaches a server."""
+        port = urlsplit(url).port
+        assert port is not None
+        proxy = undo.enter_context(FaultProxy(port, f"{self._net}.1"))
+        return url.replace(f"127.0.0.1:{port}", f"{proxy.host}:{proxy.port}")
+
+
+def _ip(*words: str) -> None:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Skipped(f"this machine refuses network namespaces: ip {words[0]}: {done.stderr.strip()}")
+
+
+def _hosts(rig: Rig) -> tuple[Host, Host]:
+    return rig.undo.enter_context(Host(rig, 1)), rig.undo.enter_context(Host(rig, 2))
+
+
+@fault(repeats=True, within=LEASE + SOON)
+def host_dies(rig: Rig) -> float:
+    """Every process of one of two worker hosts is killed at work; the other goes on."""
+    doomed, other = (host.worker() for host in _hosts(rig))
+    rig.stand_ins.sms.script.extend([slow(2.0)] * 16)
+    texts = rig.submit(300)
+    rig.wait(lambda: rig.accepted(texts) >= 16, SOON, "both are at work")
+    doomed.kill()
+    killed = time.time()
+    rig.submit(50)
+    rig.settle()
+    rig.expect(other.alive, "the worker on the host that nobody touched has ended")
+    return killed
+
+
+@fault(repeats=True)
+def host_cut_off(rig: Rig) -> float:
+    """One of two worker hosts is cut off with texts in hand, until the other has sent all; it comes back."""
+    lonely, near = _hosts(rig)
+    cut, other = lonely.worker(), near.worker()
+    rig.stand_ins.sms.script.extend([slow(2.0)] * 16)
+    texts = rig.submit(300)
+    rig.wait(lambda: rig.accepted(texts) >= 16, SOON, "both are at work")
+    lonely.cut()
+    gone = time.time()
+    rig.wait(lambda: rig.unfinished() == 0, LEASE + SOON, "the other host has sent all")
+    lonely.mend()
+    rig.submit(50)
+    rig.settle()
+    rig.expect(cut.alive, "the worker did not outlive being cut off")
+    other.kill()
+    rig.submit(20)
+    rig.wait(lambda: rig.unfinished() == 0, SOON, "the host that is back sends")
+    return gone

@@ -1,0 +1,47 @@
+"""What several integration tests share: the operators' pages, and alerts of which none stands yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.alerting import forget
+from tests.house import House
+from tests.operators import KEY, Operator
+from tests.receiver import SECRET, Receiver
+from tests.rows import change
+
+
+@pytest.fixture(scope="module")
+def url(whole_house: House) -> Iterator[str]:
+    """The pages, for holders of KEY."""
+    with whole_house.api(API_KEY=KEY, DEFAULT_PHONE_REGION="NG") as address:
+        yield address
+
+
+@pytest.fixture
+def grace(house: House, url: str) -> Operator:
+    """An operator in front of the pages; nothing was done there yet."""
+    change("TRUNCATE operator_actions")
+    return Operator(url)
+
+
+@pytest.fixture
+def no_alerts(monkeypatch: pytest.MonkeyPatch, house: House) -> Iterator[None]:
+    """Nothing is amiss, nobody judges; settings are read anew before and after."""
+    change("TRUNCATE alert_state")
+    house.valkey_client(0).flushall()
+    forget()
+    yield
+    monkeypatch.undo()
+    forget()
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Told of alerts by webhook."""
+    with Receiver() as hook:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", hook.url)
+        monkeypatch.setenv("ALERT_WEBHOOK_SECRET", SECRET)
+        yield hook
