@@ -1,56 +1,41 @@
-"""What does it cost to delete old positions? `python -m bench.cleanup`: ten million of them, three days too old.
+"""What deleting old positions costs: ten million of them, three days of ten too old.
 
-The product's cleaning beside one big DELETE with its VACUUM, on a table in one piece and on one cut by day; each
-on a fresh copy of the same ten days, while another process inserts a position every 5 ms. Prints medians of the
-rounds and writes bench/results/cleanup.json: seconds, WAL (without what the writer alone makes), inserts during
-it and in the calm before, and disk given back. `--small` takes 200,000 positions and one round.
+The product's cleaning of a table cut by day, beside one big DELETE with its VACUUM on a table in one piece. Each
+on a fresh copy of the same ten days, while another process inserts positions, a millisecond apart. WAL is without
+what the writer alone makes; percentiles are of the inserts while it ran, in the CALM seconds from its start (as long
+for every way), and in the calm before.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
 from app.core import migrations
-from app.core.config import get_settings
-from app.core.database import dispose
+from app.core.database import dispose, transaction
 from app.maintenance import locations
 from app.maintenance.partitions import TRIP_LOCATIONS
+from bench.databases import using
+from bench.measure import Figures, Row, alone, at_most, compare, in_turn, percentile, rounds_of
 from sandbox.servers.postgres import PostgresServer
 from tests import past
+from tests.house import House
 
 DAYS, KEPT = 10, 7  # days of positions; those before the last KEPT are too old
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-PAUSE = 0.005  # between two inserts
+PAUSE = 0.001  # between two inserts
 CALM = 3.0  # seconds of inserts alone, before the cleaning and again after it
-RESULTS = Path(__file__).parent / "results" / "cleanup.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """Of one run: seconds and WAL of the cleaning, inserts meanwhile and in the calm before, disk given back."""
-
-    seconds: float
-    wal_mb: float
-    p99_ms: float
-    worst_ms: float
-    calm_p99_ms: float
-    freed_mb: float
+SECONDS, WAL, FREED = "s", "MB of WAL", "MB given back"
+DURING, FROM_START, BEFORE = "while it ran", "from its start", "in the calm before"
 
 
 def one_delete(url: str) -> int:
@@ -74,30 +59,23 @@ class Way:
     clean: Callable[[str], int]
 
 
-WAYS = {
-    "one table, DELETE + VACUUM": Way("whole", one_delete),
-    "cut by day, DELETE + VACUUM": Way("by_day", one_delete),
-    "detach and drop": Way("by_day", product),
-}
+WHOLE, DROP = "one table, DELETE + VACUUM", "detach and drop"
+WAYS = {WHOLE: Way("whole", one_delete), DROP: Way("by_day", product)}
 
 
-def main() -> None:
-    """Run all ways in turn."""
-    small = "--small" in sys.argv
-    positions, rounds = (200_000, 1) if small else (10_000_000, 3)
-    folder = Path(tempfile.mkdtemp(prefix="pafar-bench-"))
-    folder.chmod(0o755)
-    figures: dict[str, list[Figures]] = {name: [] for name in WAYS}
-    try:
-        with PostgresServer(folder / "postgres", durable=True) as server:
-            _fill(server, "by_day", positions)
-            _fill(server, "whole", positions)
-            for _ in range(rounds):
-                for name, way in WAYS.items():
-                    figures[name].append(_measure(server, way, positions * (DAYS - KEPT) // DAYS))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    _report(figures, positions)
+def measure(house: House, smoke: bool) -> list[Row]:
+    """Seconds, WAL and disk of both, and what a writer felt."""
+    positions = 100_000 if smoke else 10_000_000
+    expected = positions * (DAYS - KEPT) // DAYS
+    with PostgresServer(house.folder / "durable", durable=True) as server:
+        for way in WAYS.values():
+            _fill(server, way.database, positions)
+        ways = {name: partial(_run, server, way, expected) for name, way in WAYS.items()}
+        runs = in_turn(ways, rounds_of(smoke))
+    targets = {SECONDS: at_most(1 / 20), WAL: at_most(1 / 300), f"{DURING}, insert p99 ms": at_most(1)}
+    freed = [alone(runs, name, FREED) for name in WAYS]
+    units = [unit for unit in runs[DROP][0] if unit != FREED]
+    return [*(compare(runs, DROP, WHOLE, unit, target=targets.get(unit)) for unit in units), *freed]
 
 
 def _midnight(days: int) -> datetime:
@@ -107,11 +85,10 @@ def _midnight(days: int) -> datetime:
 
 def _fill(server: PostgresServer, database: str, positions: int) -> None:
     """A database with DAYS whole days of positions, the last one yesterday; `whole` has them in one table."""
-    _use(server.create_database(database))
-    migrations.upgrade()
-    for days in range(1, DAYS + 1):
-        past.partition(TRIP_LOCATIONS, _midnight(days).date())
-    dispose()
+    with using(server.create_database(database)):
+        migrations.upgrade()
+        for days in range(1, DAYS + 1):
+            past.partition(TRIP_LOCATIONS, _midnight(days).date())
     with psycopg.connect(server.database_url(database), autocommit=True) as connection:
         if database == "whole":
             _make_whole(connection)
@@ -133,11 +110,12 @@ def _make_whole(connection: psycopg.Connection[Any]) -> None:
     connection.execute("DROP TABLE by_day")
 
 
-def _measure(server: PostgresServer, way: Way, expected: int) -> Figures:
-    """One run on a copy of its own, which is dropped again."""
+def _run(server: PostgresServer, way: Way, expected: int) -> Figures:
+    """On a copy of its own, which is dropped again."""
     url = server.create_database("copy", template=way.database)
-    _use(url)
-    with psycopg.connect(server.url, autocommit=True) as connection:
+    with using(url), psycopg.connect(server.url, autocommit=True) as connection:
+        with transaction():  # opens the pool, as a worker's is
+            pass
         connection.execute("CHECKPOINT")
         size = _size(connection)
         with _writer(url) as inserts:
@@ -152,27 +130,24 @@ def _measure(server: PostgresServer, way: Way, expected: int) -> Figures:
         freed = size - _size(connection)
         connection.execute("DROP DATABASE copy WITH (FORCE)")
     # Besides the days that are over, the product takes the first moments of the next.
-    assert expected <= gone <= expected * 1.001, f"{gone} positions went, not {expected}"
-    return _figures(inserts, started, ended, wal_end - wal - (wal - calm_wal) / CALM * (ended - started), freed)
+    if not expected <= gone <= expected * 1.001:
+        raise RuntimeError(f"{gone} positions went, not {expected}")
+    own_wal = wal_end - wal - (wal - calm_wal) / CALM * (ended - started)
+    return {SECONDS: ended - started, WAL: own_wal / 1e6, FREED: freed / 1e6, **_felt(inserts, started, ended)}
 
 
-def _figures(
-    inserts: list[tuple[float, float]], started: float, ended: float, wal: float, freed: float
-) -> Figures:
-    during = [took for at, took in inserts if at + took >= started and at <= ended]
-    calm = [took for at, took in inserts if at + took < started and at > started - CALM]
-    return Figures(
-        seconds=ended - started,
-        wal_mb=wal / 1e6,
-        p99_ms=_p99(during) * 1000,
-        worst_ms=max(during) * 1000,
-        calm_p99_ms=_p99(calm) * 1000,
-        freed_mb=freed / 1e6,
-    )
-
-
-def _p99(values: list[float]) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[98] if len(values) > 1 else values[0]
+def _felt(inserts: list[tuple[float, float]], started: float, ended: float) -> Figures:
+    """Percentiles of the inserts' milliseconds, of three spans of time."""
+    spans = {
+        DURING: (started, ended),
+        FROM_START: (started, started + CALM),
+        BEFORE: (started - CALM, started),
+    }
+    figures: dict[str, float] = {}
+    for name, (first, last) in spans.items():
+        waits = [took * 1000 for at, took in inserts if at + took >= first and at <= last]
+        figures |= {f"{name}, insert p{percent} ms": percentile(waits, percent) for percent in (95, 99)}
+    return figures
 
 
 @contextmanager
@@ -205,12 +180,6 @@ def _insert(url: str, stop: Any, answers: Queue[Any]) -> None:
     answers.put(times)
 
 
-def _use(url: str) -> None:
-    dispose()
-    os.environ["DATABASE_URL"] = url
-    get_settings.cache_clear()
-
-
 def _wal(connection: psycopg.Connection[Any]) -> int:
     return _number(connection, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn")
 
@@ -220,28 +189,4 @@ def _size(connection: psycopg.Connection[Any]) -> int:
 
 
 def _number(connection: psycopg.Connection[Any], query: str) -> int:
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _report(figures: dict[str, list[Figures]], positions: int) -> None:
-    names = Figures.__slots__
-    medians = {
-        way: {name: statistics.median(getattr(run, name) for run in runs) for name in names}
-        for way, runs in figures.items()
-    }
-    lines = [f"{'way':<28}" + "".join(f"{name:>13}" for name in names)]
-    lines += [
-        f"{way:<28}" + "".join(f"{value:>13.2f}" for value in values.values()) for way, values in medians.items()
-    ]
-    whole, _, drop = medians.values()
-    faster, less = (whole[name] / drop[name] for name in ("seconds", "wal_mb"))
-    lines.append(f"{faster:.0f} times faster than with one table, {less:.0f} times less WAL")
-    sys.stdout.write("\n".join(lines) + "\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"positions": positions, "medians": medians}, indent=1))
-
-
-if __name__ == "__main__":
-    main()
+    return int(connection.execute(query).fetchall()[0][0])

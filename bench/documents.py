@@ -1,17 +1,14 @@
-"""What does making an e-mail cost? `python -m bench.documents`: one thread, each message another booking.
+"""What making an e-mail costs, and its parts: CPU of one thread, each message another booking.
 
-Prints CPU milliseconds (median and 95th percentile) for the whole e-mail and for its parts, and writes
-bench/results/documents.json. Compilers and templates are warm, as in a worker that has sent its first message.
+Compilers and templates are warm, as in a worker that has sent its first message.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
+from itertools import count
 from typing import Any
 
 from app.messages.documents import calendar
@@ -22,13 +19,16 @@ from app.messages.payloads import Defaults, validate
 from app.messages.render import render_email
 from app.notifications.channels.email import compose
 from app.providers.mime import build
+from bench.measure import Figures, Row, Target, alone, at_most, in_turn, percentile, rounds_of
 from tests import data
+from tests.house import House
 
-MESSAGES, WARM_UP = 200, 5
+WARM_UP = 5
 DEFAULTS = Defaults(currency="NGN", locale="en_NG", timezone="Africa/Lagos", phone_region=None)
 CONFIRMATION, RECEIPT = KINDS["booking_confirmation_email"], KINDS["payment_receipt_email"]
 SENDER = "Pafar <tickets@pafar.example>"
-RESULTS = Path(__file__).parent / "results" / "documents.json"
+MEDIAN, P95 = "CPU ms", "CPU ms, p95"
+_numbers = count()
 
 STEPS: dict[str, Callable[[int], object]] = {
     "a confirmation, from payload to bytes": lambda n: build(compose(str(n), CONFIRMATION, _booking(n)), SENDER),
@@ -39,26 +39,29 @@ STEPS: dict[str, Callable[[int], object]] = {
     "a receipt, from payload to bytes": lambda n: build(compose(str(n), RECEIPT, _payment(n)), SENDER),
     "- its PDF": lambda n: receipt(_payment(n)),
 }
+TARGETS: dict[str, Target] = {
+    "a confirmation, from payload to bytes": at_most(20),
+    "- its PDF": at_most(12),
+}
 
 
-def main() -> None:
-    """Measure every step MESSAGES times."""
-    figures = {name: _measure(step) for name, step in STEPS.items()}
-    lines = [f"{'CPU ms':<40}{'median':>10}{'p95':>10}"]
-    lines += [f"{name:<40}{median:>10.2f}{high:>10.2f}" for name, (median, high) in figures.items()]
-    sys.stdout.write("\n".join(lines) + "\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"messages": MESSAGES, "cpu_ms": figures}, indent=1))
+def measure(_: House, smoke: bool) -> list[Row]:
+    """Milliseconds of every step."""
+    messages = 5 if smoke else 200
+    runs = in_turn({name: partial(_run, step, messages) for name, step in STEPS.items()}, rounds_of(smoke))
+    rows = [(alone(runs, name, MEDIAN, target=TARGETS.get(name)), alone(runs, name, P95)) for name in STEPS]
+    return [row for pair in rows for row in pair]
 
 
-def _measure(step: Callable[[int], object]) -> tuple[float, float]:
-    """(median, 95th percentile) in ms of CPU; no two messages are alike, so no compiler's memory helps."""
+def _run(step: Callable[[int], object], messages: int) -> Figures:
+    """No two messages are alike, so no compiler's memory helps."""
     spent = []
-    for n in range(WARM_UP + MESSAGES):
+    for _ in range(WARM_UP + messages):
+        n = next(_numbers)
         began = time.process_time()
         step(n)
         spent.append((time.process_time() - began) * 1000)
-    return statistics.median(spent[WARM_UP:]), statistics.quantiles(spent[WARM_UP:], n=20)[-1]
+    return {MEDIAN: percentile(spent[WARM_UP:], 50), P95: percentile(spent[WARM_UP:], 95)}
 
 
 def _booking(n: int) -> Any:
@@ -78,7 +81,3 @@ def _payment(n: int) -> Any:
     }
     arguments = {"user_email": "ada@example.com", "user_name": f"Ada Obi {n}", "payment_data": payment}
     return validate(RECEIPT, arguments, DEFAULTS)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,35 +1,30 @@
-"""Releasing expired holds in one run, beside the row-by-row way: `python -m bench.reservations [holds]`.
+"""Releasing expired holds in one run, beside the row-by-row way through the ORM.
 
 Both release the same holds (two seats each, 40 holds on a trip, a passenger with a phone), give the seats back and
 write the push that tells of it; neither publishes. By rows only a sample is released, with one commit for all and
-with one for each. Prints microseconds a hold, medians of ROUNDS runs in turn, and writes
-bench/results/reservations.json.
+with one for each.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
-from app.core import migrations
 from app.core.database import engine, session
 from app.maintenance import reservations
 from app.messages.kinds import KINDS
 from app.models import Booking, BookingStatus, DeviceToken
 from app.notifications import submit
+from bench.measure import Figures, Row, at_least, compare, in_turn, rounds_of
 from tests import data
 from tests.house import House
 
-HOLDS, SAMPLE, ROUNDS = 100_000, 1000, 3
-RESULTS = Path(__file__).parent / "results" / "reservations.json"
+SETS, ROWS, COMMITS = "sets, a batch a commit", "rows, one commit", "rows, a commit each"
+RATE = "holds/s"
 
 _FILL = """
     INSERT INTO trips (route_id, bus_id, departure_time, price, currency, total_seats, available_seats)
@@ -44,29 +39,19 @@ _FILL = """
 """
 
 
-def main() -> None:
-    """Run each way ROUNDS times, in turn."""
-    holds = int(sys.argv[1]) if len(sys.argv) > 1 else HOLDS
-    house = House()
-    os.environ.update(house.environment)
-    migrations.upgrade()
-    ways: dict[str, tuple[int, Callable[[], int]]] = {
-        "sets, a batch a commit": (holds, lambda: len(reservations.release_all(seconds=3600))),
-        "rows, one commit": (min(holds, SAMPLE), _by_rows),
-        "rows, a commit each": (min(holds, SAMPLE), _by_rows_and_commits),
+def measure(house: House, smoke: bool) -> list[Row]:
+    """Holds released a second."""
+    holds, sample = (400, 40) if smoke else (100_000, 1_000)
+    ways = {
+        SETS: partial(_run, house, holds, lambda: len(reservations.release_all(seconds=3600))),
+        ROWS: partial(_run, house, sample, _by_rows),
+        COMMITS: partial(_run, house, sample, _by_rows_and_commits),
     }
-    figures: dict[str, list[float]] = {name: [] for name in ways}
-    try:
-        for _ in range(ROUNDS):
-            for name, (number, release) in ways.items():
-                figures[name].append(_measure(house, number, release))
-    finally:
-        house.stop()
-    _report(holds, {name: statistics.median(runs) for name, runs in figures.items()})
+    runs = in_turn(ways, rounds_of(smoke))
+    return [compare(runs, SETS, way, RATE, target=at_least(30)) for way in (COMMITS, ROWS)]
 
 
-def _measure(house: House, holds: int, release: Callable[[], int]) -> float:
-    """Microseconds a hold."""
+def _run(house: House, holds: int, release: Callable[[], int]) -> Figures:
     house.clean()
     data.make_trip()
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -74,12 +59,13 @@ def _measure(house: House, holds: int, release: Callable[[], int]) -> float:
         for statement in _FILL.strip().rstrip(";").split(";"):
             connection.execute(text(statement), {"holds": holds})
         connection.execute(text("VACUUM ANALYZE"))
+        connection.invalidate()  # the pool's next user has the product's timeout
     started = time.perf_counter()
     released = release()
     seconds = time.perf_counter() - started
     if released != holds:
         raise RuntimeError(f"{released} of {holds} holds were released")
-    return seconds / holds * 1e6
+    return {RATE: holds / seconds}
 
 
 def _by_rows() -> int:
@@ -120,16 +106,3 @@ def _release(s: Session, booking: Booking) -> None:
     tokens = list(s.scalars(select(DeviceToken.token).where(DeviceToken.user_id == booking.user_id)))
     arguments = {"device_tokens": tokens, "booking_data": told}
     submit.accept(s.connection(), KINDS["booking_expired_push"], arguments)
-
-
-def _report(holds: int, figures: dict[str, float]) -> None:
-    base = figures["sets, a batch a commit"]
-    lines = [f"{holds} holds, {SAMPLE} of them by rows", f"{'way':<26}{'us a hold':>12}{'ratio':>8}"]
-    lines += [f"{name:<26}{cost:>12.0f}{cost / base:>8.1f}" for name, cost in figures.items()]
-    sys.stdout.write("\n".join(lines) + "\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"holds": holds, "sample": SAMPLE, "us_a_hold": figures}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,50 +1,57 @@
-"""Deleting idle sessions, beside KEYS, GET, DEL: `python -m bench.sessions [sessions]`.
+"""Deleting idle sessions, one in ten, beside KEYS, GET, DEL.
 
-One in ten of the sessions is idle. A second client, a process of its own, reads a key every millisecond meanwhile
-and notes its waits. Prints seconds and the second client's worst waits, with those of a server left alone, and
-writes bench/results/sessions.json.
+A second client, a process of its own, reads a key every millisecond meanwhile and notes its waits; also beside a
+server left alone.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import Any, cast
 
 from redis import Redis
 
 from app.maintenance.sessions import sweep
-from sandbox.servers.valkey import ValkeyServer
+from bench.measure import Figures, Row, alone, at_most, compare, in_turn, percentile, rounds_of
+from tests.house import House
 
-SESSIONS, CUTOFF = 1_000_000, datetime(2026, 1, 1, tzinfo=UTC)
-RESULTS = Path(__file__).parent / "results" / "sessions.json"
+CUTOFF = datetime(2026, 1, 1, tzinfo=UTC)
+SWEEP, NAIVELY, ALONE = "SCAN, MGET, UNLINK if unchanged", "KEYS, GET, DEL", "a server left alone"
+WORST, P99, SECONDS = "ms, worst wait", "ms, p99", "s"
 
 
-def main() -> None:
-    """Run each way once; the sessions are filled in anew before each."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else SESSIONS
-    ways: dict[str, Callable[[Redis], object]] = {
-        "left alone": lambda _: time.sleep(10),
-        "SCAN, MGET, UNLINK if unchanged": lambda client: sweep(client, cutoff=CUTOFF, seconds=3600),
-        "KEYS, GET, DEL": _naively,
+def measure(house: House, smoke: bool) -> list[Row]:
+    """The second client's waits, and how long each way takes."""
+    sessions, idle = (2_000, 0.2) if smoke else (1_000_000, 10.0)
+    gone = sessions // 10
+    ways = {
+        SWEEP: partial(_run, house, sessions, gone, lambda client: sweep(client, cutoff=CUTOFF, seconds=3600)),
+        NAIVELY: partial(_run, house, sessions, gone, _naively),
+        ALONE: partial(_run, house, sessions, 0, lambda _: time.sleep(idle)),
     }
-    figures = {}
-    with tempfile.TemporaryDirectory() as folder, ValkeyServer(Path(folder), durable=False) as server:
-        client = Redis.from_url(server.url)
-        for name, clean in ways.items():
-            _fill(client, number)
-            figures[name] = _measure(server.url, client, clean)
-            expected = number if name == "left alone" else number - number // 10
-            if client.dbsize() != expected:
-                raise RuntimeError(f"{name}: {client.dbsize()} sessions stayed instead of {expected}")
-    _report(number, figures)
+    runs = in_turn(ways, rounds_of(smoke))
+    return [
+        compare(runs, SWEEP, NAIVELY, WORST, target=at_most(1 / 20)),
+        compare(runs, SWEEP, NAIVELY, P99),
+        compare(runs, SWEEP, NAIVELY, SECONDS),
+        alone(runs, ALONE, WORST),
+    ]
+
+
+def _run(house: House, sessions: int, gone: int, clean: Callable[[Redis], object]) -> Figures:
+    client: Redis = house.valkey_client(0)
+    _fill(client, sessions)
+    figures = _beside(f"{house.valkey.url}/0", client, clean)
+    if (left := client.dbsize()) != sessions - gone:
+        raise RuntimeError(f"{left} sessions stayed instead of {sessions - gone}")
+    client.flushall()
+    return figures
 
 
 def _fill(client: Redis, number: int) -> None:
@@ -66,7 +73,8 @@ def _naively(client: Redis) -> None:
             client.delete(key)
 
 
-def _measure(url: str, client: Redis, clean: Callable[[Redis], object]) -> dict[str, float]:
+def _beside(url: str, client: Redis, clean: Callable[[Redis], object]) -> Figures:
+    """What the second client noted meanwhile."""
     context = multiprocessing.get_context("spawn")
     over, waits = context.Event(), context.Queue()
     second = context.Process(target=_second_client, args=(url, over, waits))
@@ -76,10 +84,9 @@ def _measure(url: str, client: Redis, clean: Callable[[Redis], object]) -> dict[
     clean(client)
     seconds = time.perf_counter() - started
     over.set()
-    noted = sorted(waits.get())
+    noted = [wait * 1000 for wait in waits.get()]
     second.join()
-    p99 = noted[int(len(noted) * 0.99)]
-    return {"seconds": seconds, "p99_ms": p99 * 1000, "worst_ms": noted[-1] * 1000}
+    return {SECONDS: seconds, P99: percentile(noted, 99), WORST: max(noted)}
 
 
 def _second_client(url: str, over: Event, waits: Any) -> None:
@@ -92,16 +99,3 @@ def _second_client(url: str, over: Event, waits: Any) -> None:
         noted.append(time.perf_counter() - started)
         time.sleep(0.001)
     waits.put(noted)
-
-
-def _report(number: int, figures: dict[str, dict[str, float]]) -> None:
-    lines = [f"{number} sessions", f"{'way':<34}{'s':>8}{'p99 ms':>9}{'worst ms':>10}"]
-    for name, figure in figures.items():
-        lines.append(f"{name:<34}{figure['seconds']:>8.1f}{figure['p99_ms']:>9.1f}{figure['worst_ms']:>10.1f}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"sessions": number, "ways": figures}, indent=1))
-
-
-if __name__ == "__main__":
-    main()

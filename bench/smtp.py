@@ -1,74 +1,61 @@
-"""How fast does e-mail leave? `python -m bench.smtp`: 25 ms round trip, STARTTLS and login, 60 kB a message.
+"""How fast e-mail leaves: 25 ms round trip, STARTTLS and login, 60 kB a message.
 
-Beside the usual way (a connection, STARTTLS, login and QUIT for each message, by smtplib), in turn: what 32
-threads send through one provider, to a server that offers CHUNKING, one that offers only PIPELINING, one that
-offers neither. The server and the network's delay are in a process of their own. Prints messages a second, the
-ratios, and CPU milliseconds a message (this process); writes bench/results/smtp.json.
+Beside the usual way (a connection, STARTTLS, login and QUIT for each message, by smtplib): what 32 threads send
+through one provider, to a server that offers CHUNKING, one that offers only PIPELINING, one that offers neither.
+The server and the network's delay are in a process of their own; every message must have arrived once.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import smtplib
 import ssl
-import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from email import message_from_bytes
+from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 from random import Random
 from typing import Any
 
 from app.providers.base import Attachment, Email
 from app.providers.mime import build
 from app.providers.smtp import SmtpProvider
+from bench.measure import Figures, Row, Target, alone, at_least, compare, in_turn, rounds_of
 from sandbox.standins.ledger import Ledger
 from sandbox.standins.smtp import SmtpStandIn
-from sandbox.standins.tls import Authority, issue
+from sandbox.standins.tls import Authority
 from tests.faults.proxy import FaultProxy
+from tests.house import House
 
 ROUND_TRIP, THREADS = 0.025, 32
 EXTENSIONS = {"CHUNKING": ("PIPELINING", "CHUNKING"), "PIPELINING": ("PIPELINING",), "neither": ()}
-#: (what the server offers, sessions at most; the provider's own number with None)
-WAYS: list[tuple[str, int | None]] = [(offer, limit) for offer in EXTENSIONS for limit in (1, None)]
 SENDER, USER, PASSWORD = "Pafar <no-reply@pafar.example>", "pafar", "s3cret"
-RESULTS = Path(__file__).parent / "results" / "smtp.json"
-
-Figures = tuple[float, float, float]  #: messages a second, connections, CPU ms a message
-
-
-def main() -> None:
-    """Every way, in turn, as often as asked."""
-    options = _options()
-    figures: dict[str, list[Figures]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        authority = issue(Path(folder))
-        for _ in range(options.rounds):
-            usual = _measure(authority, "PIPELINING", options.usual, _usual)
-            figures.setdefault("a connection for each", []).append(usual)
-            for offer, limit in WAYS:
-                name = f"{offer}, {'one session' if limit else 'as it comes'}"
-                send = _one_session if limit else _as_it_comes
-                figures.setdefault(name, []).append(_measure(authority, offer, options.messages, send))
-    _report(figures, options)
+USUAL = "a connection for each"
+RATE, CPU, CONNECTIONS = "messages/s", "CPU ms a message", "connections"
+TARGETS: dict[str, Target] = {"CHUNKING, one session": at_least(40), "PIPELINING, one session": at_least(5)}
+LIMIT = f"one round trip a message would be {1 / ROUND_TRIP:.0f} a second on a session"
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--messages", type=int, default=1000)
-    parser.add_argument("--usual", type=int, default=40, help="messages by the usual way")
-    parser.add_argument("--rounds", type=int, default=5)
-    return parser.parse_args()
+def measure(house: House, smoke: bool) -> list[Row]:
+    """Messages a second, CPU and connections of each way."""
+    many, few = (32, 2) if smoke else (1_000, 40)
+    ways = {USUAL: partial(_run, house.authority, "PIPELINING", few, _usual)}
+    for offer in EXTENSIONS:
+        ways[f"{offer}, one session"] = partial(_run, house.authority, offer, many, _one_session)
+        ways[f"{offer}, as it comes"] = partial(_run, house.authority, offer, many, _as_it_comes)
+    runs = in_turn(ways, rounds_of(smoke))
+    rows = []
+    for name in list(ways)[1:]:
+        limit = LIMIT if name in TARGETS else ""
+        rows.append(compare(runs, name, USUAL, RATE, target=TARGETS.get(name), limit=limit))
+        rows += [compare(runs, name, USUAL, CPU), alone(runs, name, CONNECTIONS)]
+    return rows
 
 
-def _measure(authority: Authority, offer: str, count: int, send: Callable[..., None]) -> Figures:
+def _run(authority: Authority, offer: str, count: int, send: Callable[..., None]) -> Figures:
     ours, theirs = multiprocessing.Pipe()
     context = multiprocessing.get_context("spawn")
     server = context.Process(target=_serve, args=(authority, EXTENSIONS[offer], theirs), daemon=True)
@@ -82,8 +69,8 @@ def _measure(authority: Authority, offer: str, count: int, send: Callable[..., N
     arrived, connections = ours.recv()
     server.join()
     if arrived != sorted(f"<{message.reference}@pafar.example>" for message in messages):
-        raise SystemExit(f"{offer}: {count} messages went, {len(arrived)} arrived, not each of them once")
-    return count / seconds, connections, cpu / count * 1000
+        raise RuntimeError(f"{offer}: {count} messages went, {len(arrived)} arrived, not each of them once")
+    return {RATE: count / seconds, CPU: cpu / count * 1000, CONNECTIONS: connections}
 
 
 def _serve(authority: Authority, extensions: tuple[str, ...], asked: Connection) -> None:
@@ -151,22 +138,3 @@ def _by_provider(port: int, authority: Authority, messages: list[Email], **limit
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(provider.send, messages))
     provider.close()
-
-
-def _report(figures: dict[str, list[Figures]], options: argparse.Namespace) -> None:
-    medians = {name: tuple(map(statistics.median, zip(*runs, strict=True))) for name, runs in figures.items()}
-    usual = [rate for rate, _, _ in figures["a connection for each"]]
-    ratios = {
-        name: [run[0] / base for run, base in zip(runs, usual, strict=True)] for name, runs in figures.items()
-    }
-    lines = [f"{'':<26}{'messages/s':>12}{'ratio':>8}{'spread':>14}{'connections':>13}{'CPU ms':>8}"]
-    for name, (rate, connections, cpu) in medians.items():
-        ratio, spread = statistics.median(ratios[name]), f"{min(ratios[name]):.1f} to {max(ratios[name]):.1f}"
-        lines.append(f"{name:<26}{rate:>12.1f}{ratio:>8.1f}{spread:>14}{connections:>13.0f}{cpu:>8.1f}")
-    sys.stdout.write("\n".join(lines) + "\n")
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({**vars(options), "round_trip_s": ROUND_TRIP, "runs": figures}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,49 @@
+"""What the benches of sending share: messages accepted, woken all at once, and taken by a worker to the last."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from app.core.broker import WakeUp, broker
+from app.core.database import transaction
+from app.messages.kinds import KINDS
+from app.notifications import submit
+from bench.measure import Figures, cpu_seconds
+from sandbox.standins.script import slow
+from tests import data
+from tests.house import House, wait_until
+
+#: Seconds within which a run must come to its end.
+PATIENCE = 600
+
+
+def accept_texts(number: int) -> list[WakeUp]:
+    """So many booking confirmations by SMS; their wake-ups are still to be published."""
+    kind = KINDS["booking_confirmation_sms"]
+    with transaction() as connection:
+        accepted = [submit.accept(connection, kind, data.sms()) for _ in range(number)]
+    return [one.wake_up for one in accepted if one.wake_up]
+
+
+def texts_taken(house: House, number: int) -> Callable[[], bool]:
+    """Whether the stand-in gateway has taken so many."""
+    return lambda: len(house.ledger.entries("sms")) >= number
+
+
+def send_texts(house: House, number: int, latency: float, pids: list[int]) -> Figures:
+    """What so many cost, through a gateway that takes `latency` seconds: sends a second, and the workers' CPU."""
+    house.sms.script.extend(slow(latency) for _ in range(number))
+    return send_all(accept_texts(number), texts_taken(house, number), pids)
+
+
+def send_all(wake_ups: list[WakeUp], all_taken: Callable[[], bool], pids: list[int]) -> Figures:
+    """Publish them all at once, and wait until all are taken; `pids` are the workers'."""
+    before = sum(map(cpu_seconds, pids))
+    started = time.monotonic()
+    broker.publish(wake_ups)
+    wait_until(all_taken, PATIENCE)
+    seconds = time.monotonic() - started
+    spent = sum(map(cpu_seconds, pids)) - before
+    number = len(wake_ups)
+    return {"sends/s": number / seconds, "CPU ms a send": spent / number * 1000}

@@ -1,0 +1,58 @@
+"""What a producer pays to import the application, and how soon a worker is ready, beside a bare Celery's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from itertools import count
+
+from bench.measure import Figures, Row, at_most, compare, in_turn
+from sandbox.processes import Process
+from tests.house import ROOT, House
+
+ROUNDS = 11
+IMPORTS = {
+    "import app.core.celery_app": "import app.core.celery_app",
+    "import celery": "import celery",
+    # Celery loads itself at first use; every application uses it.
+    "from celery import Celery": "from celery import Celery",
+}
+WORKERS = {"our worker, ready": "app.core.celery_app", "a bare app's worker, ready": "bench.bare"}
+SECONDS = "s"
+_numbers = count()
+
+
+def measure(house: House, smoke: bool) -> list[Row]:
+    """Seconds of each import and each start."""
+    rounds = 1 if smoke else ROUNDS
+    imports = in_turn({name: partial(_import, code) for name, code in IMPORTS.items()}, rounds)
+    workers = in_turn({name: partial(_start, house, app) for name, app in WORKERS.items()}, rounds)
+    ours, *others = IMPORTS
+    worker, bare = WORKERS
+    limits = dict.fromkeys(others, at_most(2))
+    return [
+        *(compare(imports, ours, other, SECONDS, target=limits[other]) for other in others),
+        compare(workers, worker, bare, SECONDS, target=at_most(2)),
+    ]
+
+
+def _import(code: str) -> Figures:
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    return {SECONDS: time.perf_counter() - started}
+
+
+def _start(house: House, app: str) -> Figures:
+    house.clean()
+    log = house.folder / f"start-{next(_numbers)}.log"
+    command = [sys.executable, "-m", "celery", "-A", app, "worker", "--loglevel=info"]
+    started = time.perf_counter()
+    worker = Process("start", command, run_dir=house.folder, log_path=log, cwd=ROOT, env=dict(os.environ))
+    try:
+        worker.wait_ready(lambda: " ready." in log.read_text(), 60)
+        return {SECONDS: time.perf_counter() - started}
+    finally:
+        worker.stop(60)
