@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
@@ -28,6 +28,8 @@ LOCK_SPACE = 7_236_002
 ERROR_LENGTH = 300
 #: How late a run may begin: the one before may take as long, by its task's time limit.
 GRACE = timedelta(minutes=10)
+
+_NAME = "CAST(:space AS int), CAST(:task AS int)"
 
 Clean = Callable[[], dict[str, Any]]
 
@@ -79,8 +81,8 @@ def recorded(clean: Clean) -> Clean:
 
     @wraps(clean)
     def run() -> dict[str, Any]:
-        with autocommit() as connection:
-            if not _alone(connection, task):
+        with autocommit() as connection, _lock(connection, task) as alone:
+            if not alone:
                 message = f"Not run: another run of {task} is under way"
                 return {"success": True, "skipped": "running", "message": message, "cleaned_count": 0}
             run_id, batches = _begin(connection, task), _Batches()
@@ -97,12 +99,17 @@ def recorded(clean: Clean) -> Clean:
     return run
 
 
-def _alone(connection: Connection, task: str) -> bool:
-    """Whether this session now holds the task's lock; it ends with the connection, whatever happens."""
+@contextmanager
+def _lock(connection: Connection, task: str) -> Iterator[bool]:
+    """Whether this session holds the task's lock in the block; it ends with the connection, whatever happens."""
     name = {"space": LOCK_SPACE, "task": crc32(task.encode()) >> 1}
-    return bool(
-        connection.scalar(text("SELECT pg_try_advisory_lock(CAST(:space AS int), CAST(:task AS int))"), name)
-    )
+    held = connection.scalar(text(f"SELECT pg_try_advisory_lock({_NAME})"), name)
+    try:
+        yield bool(held)
+    finally:
+        if held:
+            with suppress(DBAPIError):  # given back now: a server sees some time later that a connection is closed
+                connection.execute(text(f"SELECT pg_advisory_unlock({_NAME})"), name)
 
 
 # Due when the run before it said; a first run, and one that nobody waited for yet, when it starts.
