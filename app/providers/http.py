@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -59,11 +60,24 @@ class HttpClient:
             pycurl.CAINFO: certifi.where(),
         }
         if ca_file:
-            # libcurl takes one file or one blob. Each request then copies the blob, 0.1 ms: for private CAs only.
             both = Path(certifi.where()).read_bytes() + b"\n" + Path(ca_file).read_bytes()
-            self._options[pycurl.CAINFO_BLOB] = both
+            self._options |= self._trust(both)
         self.forget()
         _clients.add(self)
+
+    def _trust(self, authorities: bytes) -> dict[int, Any]:
+        """The options that name `authorities` (PEM): libcurl takes one file or one blob.
+
+        Each request would copy a blob (0.16 s of CPU for 1,000 requests, against 0.10); and nothing that clears
+        the disk takes away a file in memory.
+        """
+        if sys.platform != "linux":
+            return {pycurl.CAINFO_BLOB: authorities}
+        memory = os.memfd_create("authorities")
+        weakref.finalize(self, os.close, memory)
+        with os.fdopen(memory, "wb", closefd=False) as file:
+            file.write(authorities)
+        return {pycurl.CAINFO: f"/proc/self/fd/{memory}"}
 
     def request(self, request: Request) -> Response:
         """POST one request and wait for the answer. Raises HttpError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -253,3 +254,12 @@ def test_a_forked_child_leaves_the_parents_connection_alone(echo: Echo, authorit
     subprocess.run(command, cwd=ROOT, check=True, timeout=300)
     assert echo.bodies == [b"parent", b"child", b"parent again"]
     assert len(echo.connections) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the authorities are no file")
+def test_a_client_that_is_gone_leaves_no_file_open(authority: Authority) -> None:
+    before = os.listdir("/proc/self/fd")
+    client = HttpClient(ca_file=str(authority.ca_file))
+    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    del client
+    assert len(os.listdir("/proc/self/fd")) == len(before)
