@@ -32,6 +32,7 @@ BENCHES = (
     "tables",
     "start",
     "ceilings",
+    "flames",
 )
 
 

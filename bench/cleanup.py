@@ -2,8 +2,8 @@
 
 The product's cleaning of a table cut by day, beside one big DELETE with its VACUUM on a table in one piece. Each
 on a fresh copy of the same ten days, while another process inserts positions, a millisecond apart. WAL is without
-what the writer alone makes; percentiles are of the inserts while it ran, in the CALM seconds from its start (as long
-for every way), and in the calm before.
+what the writer alone makes; percentiles are of the inserts while it ran, in some seconds from its start (as
+long for every way), and in the calm before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from tests.house import House
 DAYS, KEPT = 10, 7  # days of positions; those before the last KEPT are too old
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 PAUSE = 0.001  # between two inserts
-CALM = 3.0  # seconds of inserts alone, before the cleaning and again after it
 SECONDS, WAL, FREED = "s", "MB of WAL", "MB given back"
 DURING, FROM_START, BEFORE = "while it ran", "from its start", "in the calm before"
 
@@ -65,12 +64,12 @@ WAYS = {WHOLE: Way("whole", one_delete), DROP: Way("by_day", product)}
 
 def measure(house: House, smoke: bool) -> list[Row]:
     """Seconds, WAL and disk of both, and what a writer felt."""
-    positions = 100_000 if smoke else 10_000_000
+    positions, calm = (100_000, 0.3) if smoke else (10_000_000, 3.0)
     expected = positions * (DAYS - KEPT) // DAYS
     with PostgresServer(house.folder / "durable", durable=True) as server:
         for way in WAYS.values():
             _fill(server, way.database, positions)
-        ways = {name: partial(_run, server, way, expected) for name, way in WAYS.items()}
+        ways = {name: partial(_run, server, way, expected, calm) for name, way in WAYS.items()}
         runs = in_turn(ways, rounds_of(smoke))
     targets = {SECONDS: at_most(1 / 20), WAL: at_most(1 / 300), f"{DURING}, insert p99 ms": at_most(1)}
     freed = [alone(runs, name, FREED) for name in WAYS]
@@ -110,8 +109,8 @@ def _make_whole(connection: psycopg.Connection[Any]) -> None:
     connection.execute("DROP TABLE by_day")
 
 
-def _run(server: PostgresServer, way: Way, expected: int) -> Figures:
-    """On a copy of its own, which is dropped again."""
+def _run(server: PostgresServer, way: Way, expected: int, calm: float) -> Figures:
+    """On a copy of its own, which is dropped again; `calm` seconds of inserts alone before and after."""
     url = server.create_database("copy", template=way.database)
     with using(url), psycopg.connect(server.url, autocommit=True) as connection:
         with transaction():  # opens the pool, as a worker's is
@@ -119,29 +118,34 @@ def _run(server: PostgresServer, way: Way, expected: int) -> Figures:
         connection.execute("CHECKPOINT")
         size = _size(connection)
         with _writer(url) as inserts:
-            time.sleep(CALM)
+            time.sleep(calm)
             calm_wal = _wal(connection)
-            time.sleep(CALM)
+            time.sleep(calm)
             started, wal = time.monotonic(), _wal(connection)
             gone = way.clean(url)
             ended, wal_end = time.monotonic(), _wal(connection)
-            time.sleep(CALM)
+            time.sleep(calm)
         dispose()
         freed = size - _size(connection)
         connection.execute("DROP DATABASE copy WITH (FORCE)")
     # Besides the days that are over, the product takes the first moments of the next.
     if not expected <= gone <= expected * 1.001:
         raise RuntimeError(f"{gone} positions went, not {expected}")
-    own_wal = wal_end - wal - (wal - calm_wal) / CALM * (ended - started)
-    return {SECONDS: ended - started, WAL: own_wal / 1e6, FREED: freed / 1e6, **_felt(inserts, started, ended)}
+    own_wal = wal_end - wal - (wal - calm_wal) / calm * (ended - started)
+    return {
+        SECONDS: ended - started,
+        WAL: own_wal / 1e6,
+        FREED: freed / 1e6,
+        **_felt(inserts, started, ended, calm),
+    }
 
 
-def _felt(inserts: list[tuple[float, float]], started: float, ended: float) -> Figures:
+def _felt(inserts: list[tuple[float, float]], started: float, ended: float, calm: float) -> Figures:
     """Percentiles of the inserts' milliseconds, of three spans of time."""
     spans = {
         DURING: (started, ended),
-        FROM_START: (started, started + CALM),
-        BEFORE: (started - CALM, started),
+        FROM_START: (started, started + calm),
+        BEFORE: (started - calm, started),
     }
     figures: dict[str, float] = {}
     for name, (first, last) in spans.items():
