@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run test approve pictures faults bench check format lock docs audit sbom clean help
+.PHONY: run test approve pictures faults bench bench-cleanup check format lock docs audit sbom clean help
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -25,6 +25,9 @@ pictures: $(READY) ## Take docs/pictures of what passengers see, anew; needs Chr
 
 faults: $(READY) ## Break each part of the platform and count what passengers got; ARGS=--list names the faults.
 	@exec $(BIN)/python -m tests.faults $(ARGS)
+
+bench-cleanup: $(READY) ## What deleting old positions costs, of ten million; ARGS=--smoke takes seconds.
+	@exec $(BIN)/python -m bench cleanup $(ARGS)
 
 bench: $(READY) ## What all costs beside what one would use instead, into docs/benchmarks.md; ARGS=--smoke or a name.
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r bench/requirements.txt

@@ -174,8 +174,7 @@ def test_an_offer_comes_last_and_as_it_was_worded(house: House) -> None:
 
 
 def test_an_offer_needs_no_more_than_its_message(house: House) -> None:
-    result = send_promotional_push.delay(**promotion()).get(timeout=SOON)
-    assert result["promotion_id"] is None
+    assert send_promotional_push.delay(**promotion()).get(timeout=SOON)["promotion_id"] is None
     push = received(house)
     assert (push["title"], push["body"]) == ("🎁 An offer from Pafar", "10 % off all trips to Abuja.")
     assert 0 < int(push["ttl"].removesuffix("s")) <= 86_400
@@ -240,10 +239,7 @@ def test_every_bad_field_is_named(
     name = {"user_name": "Ada Obi"} if task is send_booking_confirmation_push else {}
     empty: dict[str, Any] = {"device_tokens": [], parameter: {}} | name
     assert refusal(task, empty) == {"device_tokens", *(f"{parameter}.{field}" for field in fields)}
-    wrong: dict[str, Any] = {
-        "device_tokens": [""],
-        parameter: {field: [] for field in [*fields, *optional]},
-    } | name
+    wrong: dict[str, Any] = {"device_tokens": [""], parameter: {f: [] for f in [*fields, *optional]}} | name
     assert refusal(task, wrong) == {"device_tokens", *(f"{parameter}.{f}" for f in [*fields, *optional])}
 
 

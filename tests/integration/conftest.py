@@ -1,12 +1,16 @@
-"""What several integration tests share: the operators' pages, and alerts of which none stands yet."""
+"""What several integration tests share: the operators' pages, alerts of which none stands yet, threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.providers import registry
+from app.providers.memory import MemorySms
 from tests.alerting import forget
+from tests.hanging import HangingSms
 from tests.house import House
 from tests.operators import KEY, Operator
 from tests.receiver import SECRET, Receiver
@@ -45,3 +49,21 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
         monkeypatch.setenv("ALERT_WEBHOOK_URL", hook.url)
         monkeypatch.setenv("ALERT_WEBHOOK_SECRET", SECRET)
         yield hook
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    """Each does what a worker does."""
+    pool = ThreadPoolExecutor(8)
+    yield pool
+    pool.shutdown(wait=False)  # a test that failed leaves workers hanging
+
+
+@pytest.fixture
+def gated(gateway: MemorySms) -> Iterator[HangingSms]:
+    """The SMS provider of this process, each of whose answers waits for its gate."""
+    double = HangingSms()
+    registry.install("sms", double)
+    yield double
+    for gate in double.gates:
+        gate.set()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,45 +12,12 @@ from pathlib import Path
 import pytest
 
 from app.providers.http import HttpClient
-from app.providers.http_exchange import MAX_BODY, HttpError, Request, Response
-from sandbox.standins.script import ACCEPT_THEN_DROP, HANG, answer, slow
+from app.providers.http_exchange import MAX_BODY, HttpError, Response
+from sandbox.standins.script import ACCEPT_THEN_DROP, HANG, answer
 from sandbox.standins.tls import Authority, issue
 from tests.providers.echo import Echo
 from tests.providers.http2_server import Refusal, RefusingServer
-
-ROOT = Path(__file__).resolve().parents[2]
-MakeClient = Callable[..., HttpClient]
-
-
-def post(server: Echo | RefusingServer | str, body: bytes = b"hello") -> Request:
-    url = server if isinstance(server, str) else server.url
-    return Request(url=url, headers={"Content-Type": "text/plain"}, body=body)
-
-
-def failure(client: HttpClient, request: Request) -> HttpError:
-    with pytest.raises(HttpError) as caught:
-        client.request(request)
-    return caught.value
-
-
-@pytest.fixture
-def make(authority: Authority) -> Iterator[MakeClient]:
-    """Makes clients that trust the test's authority, and closes them."""
-    made = []
-
-    def client(**options: float) -> HttpClient:
-        made.append(HttpClient(ca_file=str(authority.ca_file), **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield client
-    for one in made:
-        one.close()
-
-
-@pytest.fixture(params=["HTTP/1.1", "HTTP/2"])
-def echo(request: pytest.FixtureRequest, authority: Authority) -> Iterator[Echo]:
-    with Echo(authority if request.param == "HTTP/2" else None) as server:
-        yield server
+from tests.providers.http_bench import MakeClient, failure, post
 
 
 def test_one_connection_serves_many_requests(echo: Echo, make: MakeClient) -> None:
@@ -215,51 +178,3 @@ def test_the_environments_proxy_is_not_used(echo: Echo, make: MakeClient, monkey
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1/")
     assert make().request(post(echo)).status == 200
-
-
-def test_close_waits_for_what_is_under_way_and_the_client_can_be_used_again(echo: Echo, make: MakeClient) -> None:
-    client = make()
-    client.request(post(echo))
-    echo.script.append(slow(0.5))
-    with ThreadPoolExecutor(1) as pool:
-        under_way = pool.submit(client.request, post(echo, b"slow"))
-        while b"slow" not in echo.bodies:
-            time.sleep(0.01)
-        client.close()
-        assert under_way.result().body == b"slow"
-    assert client.request(post(echo)).status == 200
-    assert len(echo.connections) == 2
-
-
-FORKING = """
-import os, sys
-from app.providers.http import HttpClient
-from app.providers.http_exchange import Request
-url, ca_file = sys.argv[1:]
-client = HttpClient(ca_file=ca_file)
-def send(body):
-    assert client.request(Request(url=url, headers={}, body=body)).body == body
-send(b"parent")
-child = os.fork()
-if not child:
-    send(b"child")
-    sys.exit(7)  # an ordinary end, with all its clearing up
-assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-send(b"parent again")
-"""
-
-
-def test_a_forked_child_leaves_the_parents_connection_alone(echo: Echo, authority: Authority) -> None:
-    command = [sys.executable, "-c", FORKING, echo.url, str(authority.ca_file)]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=300)
-    assert echo.bodies == [b"parent", b"child", b"parent again"]
-    assert len(echo.connections) == 2
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the authorities are no file")
-def test_a_client_that_is_gone_leaves_no_file_open(authority: Authority) -> None:
-    before = os.listdir("/proc/self/fd")
-    client = HttpClient(ca_file=str(authority.ca_file))
-    assert len(os.listdir("/proc/self/fd")) == len(before) + 1
-    del client
-    assert len(os.listdir("/proc/self/fd")) == len(before)

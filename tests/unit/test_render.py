@@ -202,7 +202,7 @@ def test_every_kind_has_its_templates() -> None:
     wanted = {file.format(kind.template) for kind in KINDS.values() for file in files[kind.channel]}
     present = {str(path.relative_to(TEMPLATES)) for path in TEMPLATES.rglob("*") if path.is_file()}
     documents = {"pdf/page.typ", "pdf/ticket.typ", "pdf/receipt.typ"}
-    assert present == wanted | documents | {"email/layout.html", "email/style.css"}
+    assert present == wanted | documents | {"email/layout.html", "email/reference.html", "email/style.css"}
 
 
 def test_inlining_keeps_jinja_as_it_is() -> None:
