@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
-import psutil
 import psycopg
 import pytest
 
@@ -15,6 +13,7 @@ from app.api.health import LIMIT
 from sandbox.servers.postgres import PostgresServer
 from tests import data
 from tests.house import House, wait_until
+from tests.operators import frozen
 from tests.web import Answer, ask
 
 SOON = 30.0
@@ -36,21 +35,6 @@ def is_ready(url: str) -> bool:
     return ready(url).status == 200
 
 
-@contextmanager
-def frozen(server: PostgresServer) -> Iterator[None]:
-    """SIGSTOP to the server and all its sessions."""
-    processes = [psutil.Process(server.pid)]
-    try:
-        processes[0].suspend()
-        processes += processes[0].children()  # none is added any more
-        for process in processes:
-            process.suspend()
-        yield
-    finally:
-        for process in processes:
-            process.resume()
-
-
 def administer(server: PostgresServer, *statements: str) -> None:
     with psycopg.connect(server.url, autocommit=True) as connection:
         for statement in statements:
@@ -63,7 +47,7 @@ def test_a_frozen_database_is_told_within_the_limit_while_requests_hang(
     assert is_ready(url)
     new = {"kind": "booking_confirmation_sms", "arguments": data.sms()}
     with ThreadPoolExecutor(60) as callers:
-        with frozen(postgres):
+        with frozen(postgres.pid):
             # More than the server has threads: the answer must not wait for one.
             hanging = [callers.submit(ask, f"{url}/api/v1/notifications", new) for _ in range(60)]
             began = time.monotonic()
