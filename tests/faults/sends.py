@@ -29,7 +29,19 @@ def accept(what: str, count: int, random: Random, changes: dict[str, Any]) -> tu
     """Write `count` messages in one transaction; their ids, and what is to be published."""
     kind, arguments = SENDS[what]
     if what == "delay":
-        changes = {"booking_reference": f"PF{random.randrange(10**6):06}"} | changes
+        changes = {"booking_reference": _booking(random)} | changes
     with transaction() as connection:
-        accepted = [submit.accept(connection, KINDS[kind], arguments(**changes)) for _ in range(count)]
+        accepted = [
+            submit.accept(connection, KINDS[kind], arguments(**_of_its_own(what, random) | changes))
+            for _ in range(count)
+        ]
     return [str(one.id) for one in accepted], [one.wake_up for one in accepted if one.wake_up]
+
+
+def _of_its_own(what: str, random: Random) -> dict[str, Any]:
+    """A push supersedes older ones of its booking: each is about another one."""
+    return {"booking_reference": _booking(random)} if what == "push" else {}
+
+
+def _booking(random: Random) -> str:
+    return f"PF{random.randrange(10**9):09}"
