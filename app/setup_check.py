@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
 
 from app.core.celery_app import celery_app
 from app.core.config import Settings, get_settings
 from app.core.errors import SettingsError
 from app.monitoring import setup
 
+_MASK = "********"
 _STYLES = {setup.OK: "green", setup.WARNING: "yellow", setup.ERROR: "red"}
 
 
@@ -37,19 +39,33 @@ def main() -> int:
 
 def _print_configuration(console: Console, settings: Settings) -> None:
     table = Table("Setting", "Value", title="Configuration", title_justify="left")
-    for name in type(settings).model_fields:
-        table.add_row(name.upper(), _masked(getattr(settings, name)))
+    for name, field in type(settings).model_fields.items():
+        table.add_row(name.upper(), masked(getattr(settings, name), private=not field.repr))
     console.print(table)
 
 
-def _masked(value: object) -> str:
-    """The value for people's eyes: no secret, and no password in a URL."""
-    if isinstance(value, SecretStr):
-        return "********"
-    text = "not set" if value is None else str(value)
-    return (
-        make_url(text).render_as_string(hide_password=True).replace("***", "********") if "://" in text else text
-    )
+def masked(value: object, *, private: bool = False) -> str:
+    """The value for people's eyes: no secret, and of a URL (or several, with ; between them) only where it leads.
+
+    Of a `private` one nothing but that.
+    """
+    if value is None:
+        return "not set"
+    text = str(value)
+    if isinstance(value, SecretStr) or (private and "://" not in text):
+        return _MASK
+    return ";".join(_masked_url(part) for part in re.split(r";(?=[a-z+]+://)", text)) if "://" in text else text
+
+
+def _masked_url(url: str) -> str:
+    """Server and database. A webhook's path is a secret, and a password may hold @, / and what begins a query."""
+    scheme, _, rest = url.partition("://")
+    login, at, place = rest.rpartition("@")
+    if "?" in login:  # nobody can tell where that password ends
+        return f"{scheme}://{_MASK}"
+    if scheme.startswith("http"):
+        place = urlsplit(f"//{place}").netloc
+    return f"{scheme}://{f'{_MASK}@' if at else ''}{re.split('[?#]', place)[0]}"
 
 
 def _print_tasks(console: Console) -> None:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from app.core.config import Settings, get_settings
 from app.core.errors import SettingsError
 from app.core.startup import check_startup
+from app.setup_check import masked
 from tests.house import ROOT
 
 SECRETS = {
@@ -129,3 +130,41 @@ def test_production_refuses_what_would_travel_in_clear(environment: pytest.Monke
         environment.setenv(name, "https://gateway.internal/send")
     get_settings.cache_clear()
     check_startup(get_settings())
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://127.0.0.1:6379/1", "redis://127.0.0.1:6379/1"),
+        ("redis://:s3cret@h/0", "redis://********@h/0"),
+        ("redis://:s3@cret@h:6379/0", "redis://********@h:6379/0"),
+        ("redis://:s3cret/s3cret#s3cret@h", "redis://********@h"),
+        ("redis://:s3cret?s3cret@h", "redis://********"),
+        (
+            "sentinel://:s3cret@h1:26379/0;sentinel://:s3cret@h2:26379/0",
+            "sentinel://********@h1:26379/0;sentinel://********@h2:26379/0",
+        ),
+        ("amqp://h1;amqps://pafar:s3cret@h2/pafar", "amqp://h1;amqps://********@h2/pafar"),
+        ("postgresql://h/pafar?user=pafar&password=s3cret", "postgresql://h/pafar"),
+        ("postgresql://h/pafar?password=s3@cret", "postgresql://********"),
+        ("https://hooks.pafar.ng/services/s3cret?key=s3cret", "https://hooks.pafar.ng"),
+        ("https://hooks.pafar.ng?key=s3cret", "https://hooks.pafar.ng"),
+    ],
+)
+def test_of_a_url_only_servers_and_database_are_shown(url: str, shown: str) -> None:
+    assert masked(url) == masked(url, private=True) == shown
+
+
+def test_what_the_settings_do_not_repeat_is_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("ALERT_EMAILS", "grace@pafar.ng")
+    run = subprocess.run(
+        [sys.executable, "test_celery_setup.py"],
+        cwd=ROOT,
+        env=os.environ | {"DATABASE_URL": "postgresql://127.0.0.1:1/pafar?password=s3cret"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "ALERT_EMAILS" in run.stdout
+    assert not [secret for secret in ("grace@", "s3cret") if secret in run.stdout + run.stderr]
