@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from kombu import Connection
 from redis.exceptions import NoPermissionError
 
 from app.core.celery_app import QUEUES, celery_app
@@ -140,6 +141,39 @@ def test_nobody_takes_from_a_queue_that_is_not_its_own(guarded: House, role: str
         with pytest.raises(NoPermissionError):
             client.execute_command("RENAME", name, "_kombu.binding.x")
         assert guarded.valkey_client(1).llen(name) == 1
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nobody_changes_where_a_queue_gets_its_messages_from(guarded: House, role: str) -> None:
+    client, admin = user(guarded, role), guarded.valkey_client(1)
+    changes = (("DEL",), ("UNLINK",), ("SREM", "x"), ("SPOP",), ("SET", "x"), ("EXPIRE", 1), ("LPUSH", "x"))
+    for queue in QUEUES:
+        for binding in (f"_kombu.binding.{queue}", f"_kombu.binding_permanent.{queue}"):
+            admin.sadd(binding, "x")
+            for command, *arguments in changes:
+                with pytest.raises(NoPermissionError):
+                    client.execute_command(command, binding, *arguments)
+            for command in ("SMOVE", "RENAME"):
+                with pytest.raises(NoPermissionError):
+                    client.execute_command(command, binding, "_kombu.binding.y", *["x"] * (command == "SMOVE"))
+            assert admin.smembers(binding) == {b"x"}
+
+
+@pytest.mark.parametrize("role", [*WORKERS, "monitor"])
+def test_who_hears_broadcasts_sweeps_the_bindings_that_are_over_and_no_others(guarded: House, role: str) -> None:
+    admin = guarded.valkey_client(1)
+    over = ("celeryev", "celery.pidbox", "reply.celery.pidbox")
+    for exchange in (*over, *QUEUES):
+        admin.sadd(f"_kombu.binding.{exchange}", "x")
+        admin.zadd("_kombu.binding_deadlines", {exchange: 1})
+    for queue in QUEUES:
+        admin.sadd(f"_kombu.binding_permanent.{queue}", "x")
+    with Connection(urls(guarded, role)["CELERY_BROKER_URL"]) as connection:
+        channel: Any = connection.default_channel
+        channel.sweep_bindings()  # as kombu does each minute while it consumes such a queue
+    assert denied(guarded) == []
+    left = {exchange for exchange in (*over, *QUEUES) if admin.exists(f"_kombu.binding.{exchange}")}
+    assert left == set(QUEUES)
 
 
 @pytest.mark.parametrize("role", ROLES)
