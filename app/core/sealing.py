@@ -1,7 +1,6 @@
 """Seals what must not lie open in the database: AES-256-GCM, bound to the row it stands in.
 
-Keys come from PAYLOAD_KEYS, newest first: the first seals, all of them open, so a key can be changed while
-messages wait.
+Keys come from PAYLOAD_KEYS: the first seals, all of them open, so a key can be changed while messages wait.
 """
 
 from __future__ import annotations
@@ -28,6 +27,10 @@ class CannotOpen(PafarError):
         )
 
 
+class UnknownKey(CannotOpen):
+    """What was sealed has a key that this process does not have; another may."""
+
+
 def seal(plain: bytes, *, bound_to: str) -> str:
     """`plain` as text that only opens under the same `bound_to`. Raises SettingsError without PAYLOAD_KEYS."""
     key = _keys()[0]
@@ -37,13 +40,15 @@ def seal(plain: bytes, *, bound_to: str) -> str:
 
 
 def unseal(sealed: str, *, bound_to: str) -> bytes:
-    """What `seal` was given. Raises CannotOpen, SettingsError."""
+    """What `seal` was given. Raises UnknownKey, CannotOpen, SettingsError."""
     name, _, content = sealed.partition(":")
+    key = next((key for key in _keys() if _name(key) == name), None)
+    if key is None:
+        raise UnknownKey
     try:
         raw = base64.b64decode(content, validate=True)
-        key = next(key for key in _keys() if _name(key) == name)
         return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to.encode())
-    except (ValueError, StopIteration, InvalidTag):  # cut short, another's key, changed or moved
+    except (ValueError, InvalidTag):  # cut short, changed or moved
         raise CannotOpen from None
 
 

@@ -14,7 +14,8 @@ from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
 from app.core.database import transaction
-from app.core.errors import DatabaseUnavailable, PafarError
+from app.core.errors import DatabaseUnavailable, PafarError, SettingsError
+from app.core.sealing import UnknownKey
 from app.messages.kinds import KINDS
 from app.messages.payloads import validate
 from app.notifications import campaigns, channels, policy, sealed, store, subjects
@@ -30,8 +31,9 @@ log = structlog.get_logger(__name__)
 RECORD_PATIENCE, RECORD_PAUSE = 60.0, 0.25
 
 
-#: Seconds before a message whose turn it is not asks again.
-TURN_WAIT = 1.0
+#: Seconds before a message whose turn it is not asks again, and before one that this worker can't open is tried
+#: again, perhaps by a worker that can.
+TURN_WAIT, KEY_WAIT = 1.0, 2.0
 
 _STATUS: dict[type[Recordable], Status] = {
     Sent: Status.SENT,
@@ -78,20 +80,27 @@ def _attempt(held: store.Claim, turn: Turn) -> Recordable:
         return done
     try:
         kind = KINDS[held.kind]
-        payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults())
-        repeats = channels.repeats(kind, payload)
         if held.unknown_attempts and not kind.resend_unknown:
             return Unanswered("the worker that sent it died before it heard the answer")
+        payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults())
+        repeats = channels.repeats(kind, payload)
         if turn is Turn.SUPERSEDED:
             return policy.skip("superseded", "Not sent: a newer message says more", repeats)
         refused = policy.why_not(valid_until=held.valid_until, now=held.now, repeats=repeats)
-        if refused is not None:
-            return refused
-        return channels.attempt(held, kind, payload)
+        return refused or channels.attempt(held, kind, payload)
+    except (UnknownKey, SettingsError) as error:
+        return _without_key(held, error)
     except Exception as error:
         # A fault of ours (a template, a bug): sending again would fail again. Visible, and can be replayed.
         _record_patiently(held, Failed(f"{type(error).__name__} in our own code"))
         raise
+
+
+def _without_key(held: store.Claim, error: PafarError) -> Recordable:
+    """While keys are changed another worker has this message's key, or this one after its restart."""
+    if channels.seconds_left(held) > KEY_WAIT:
+        return Postponed(KEY_WAIT, str(error))
+    return Failed(str(error))
 
 
 def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:

@@ -19,7 +19,7 @@ def to_store(kind: Kind, payload: dict[str, Any], message_id: UUID) -> dict[str,
 
 
 def from_store(kind: Kind, stored: dict[str, Any], message_id: UUID) -> dict[str, Any]:
-    """What `to_store` was given. Raises CannotOpen, SettingsError."""
+    """What `to_store` was given. Raises UnknownKey, CannotOpen, SettingsError."""
     if not kind.sensitive:
         return stored
     opened: dict[str, Any] = orjson.loads(unseal(stored["sealed"], bound_to=str(message_id)))

@@ -173,6 +173,29 @@ def test_the_key_can_be_changed_while_messages_wait(gateway: MemorySms, setting:
     assert [CODE in sent.text for sent in gateway.sent] == [True, True]
 
 
+@pytest.mark.parametrize("keys", [PAYLOAD_KEY, ""])
+def test_a_worker_that_does_not_have_the_key_yet_leaves_the_code_to_one_that_has(
+    gateway: MemorySms, setting: Setting, keys: str
+) -> None:
+    setting("PAYLOAD_KEYS", NEW_KEY)
+    message_id = accepted()
+    setting("PAYLOAD_KEYS", keys)
+    assert isinstance(deliver(message_id), Postponed)
+    assert status(message_id)[0] == "queued"
+    setting("PAYLOAD_KEYS", NEW_KEY)
+    due_again()
+    assert isinstance(deliver(message_id), Sent)
+    assert CODE in gateway.sent[0].text
+
+
+def test_a_code_whose_key_never_came_fails_at_its_end_and_is_wiped(gateway: MemorySms, setting: Setting) -> None:
+    message_id = accepted()
+    setting("PAYLOAD_KEYS", NEW_KEY)
+    change("UPDATE notifications SET valid_until = clock_timestamp() + interval '1 second'")
+    assert isinstance(deliver(message_id), Failed)
+    assert (gateway.sent, status(message_id)) == ([], ("failed", {}))
+
+
 def test_without_a_key_codes_are_refused_and_other_messages_work(gateway: MemorySms, setting: Setting) -> None:
     setting("PAYLOAD_KEYS", "")
     with pytest.raises(SettingsError, match="PAYLOAD_KEYS"):

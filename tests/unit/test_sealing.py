@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.config import get_settings
 from app.core.errors import SettingsError
-from app.core.sealing import NONCE_BYTES, CannotOpen, seal, unseal
+from app.core.sealing import NONCE_BYTES, CannotOpen, UnknownKey, seal, unseal
 
 OLD, NEW, OTHER = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2, 3))
 CODE, ROW, OTHER_ROW = b'{"otp_code":"493817"}', "row-1", "row-2"
@@ -71,7 +71,7 @@ def test_a_new_key_seals_and_the_old_one_still_opens(use_keys: UseKeys) -> None:
 def test_another_key_opens_nothing(use_keys: UseKeys) -> None:
     sealed = seal(CODE, bound_to=ROW)
     use_keys(OTHER)
-    with pytest.raises(CannotOpen):
+    with pytest.raises(UnknownKey):
         unseal(sealed, bound_to=ROW)
 
 

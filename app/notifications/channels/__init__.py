@@ -6,11 +6,11 @@ from typing import Any
 
 from app.messages.base import Channel, Kind
 from app.notifications.channels import email, push, sms
-from app.notifications.channels.outcomes import CIRCUIT_SPREAD, repeats
+from app.notifications.channels.outcomes import CIRCUIT_SPREAD, repeats, seconds_left
 from app.notifications.outcome import Recordable
 from app.notifications.store import Claim
 
-__all__ = ["CIRCUIT_SPREAD", "attempt", "repeats"]
+__all__ = ["CIRCUIT_SPREAD", "attempt", "repeats", "seconds_left"]
 
 _SENDERS = {Channel.EMAIL: email.send, Channel.SMS: sms.send, Channel.PUSH: push.send}
 
