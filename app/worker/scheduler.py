@@ -7,15 +7,28 @@ from typing import Any
 
 import structlog
 from celery.beat import PersistentScheduler
+from celery.signals import beat_init
 from redis.exceptions import RedisError
 
 from app.core import redis
+from app.core.config import get_settings
+from app.core.errors import SettingsError
+from app.core.startup import check_startup
 from app.monitoring import keys
 
 log = structlog.get_logger(__name__)
 
 #: Seconds between two notes; between two looks at the schedule there are at most ten (beat_max_loop_interval).
 INTERVAL = 5.0
+
+
+@beat_init.connect
+def _check(**_: Any) -> None:
+    """Refuse to start with settings that can't work, in one message."""
+    try:
+        check_startup(get_settings())
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
 
 
 class TellingScheduler(PersistentScheduler):

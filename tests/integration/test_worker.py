@@ -96,9 +96,10 @@ def test_garbage_in_a_queue_does_not_end_the_worker(house: House) -> None:
         assert worker.poll() is None
 
 
-def test_a_worker_without_a_database_setting_says_what_to_mend(house: House) -> None:
+@pytest.mark.parametrize("process", ["worker", "beat"])
+def test_without_a_database_setting_a_process_says_what_to_mend(house: House, process: str) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": ""}
-    command = [sys.executable, "-m", "celery", "-A", "app.core.celery_app", "worker"]
+    command = [sys.executable, "-m", "celery", "-A", "app.core.celery_app", process]
     ended = subprocess.run(
         command, env=environment, cwd=house.folder, capture_output=True, text=True, timeout=60, check=False
     )

@@ -89,8 +89,27 @@ def test_production_refuses_what_people_leave_behind(empty: pytest.MonkeyPatch) 
 def test_production_takes_real_values(empty: pytest.MonkeyPatch) -> None:
     empty.setenv("ENVIRONMENT", "production")
     empty.setenv("DATABASE_URL", "postgresql://pafar:Jk2-qv8@db.internal/pafar")
-    empty.setenv("API_KEY", "7f0c1e0a52d14a9f")
+    empty.setenv("API_KEY", "7f0c1e0a52d14a9f7f0c1e0a52d14a9f")
     check_startup(get_settings())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("API_KEY", "7f0c1e0a52d14a9f7f0c1e0a52d14a9", "API_KEY must have 32 characters"),
+        ("CELERY_BROKER_URL", "amqp://guest:guest@rabbit:5672", "CELERY_BROKER_URL is left at an example value"),
+        ("DATABASE_URL", "postgresql://pafar:pafar@db/pafar", "DATABASE_URL is left at an example value"),
+        ("REDIS_URL", "redis://worker:worker@valkey/0", "REDIS_URL is left at an example value"),
+    ],
+)
+def test_production_refuses_what_is_guessed(empty: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    empty.setenv("ENVIRONMENT", "production")
+    empty.setenv("DATABASE_URL", "postgresql://pafar:Jk2-qv8@db.internal/pafar")
+    empty.setenv("API_KEY", "7f0c1e0a52d14a9f7f0c1e0a52d14a9f")
+    empty.setenv(name, value)
+    with pytest.raises(SettingsError, match=said) as error:
+        check_startup(get_settings())
+    assert value not in str(error.value)
 
 
 def test_an_unconfigured_channel_names_what_it_needs(empty: pytest.MonkeyPatch) -> None:

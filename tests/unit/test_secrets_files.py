@@ -20,7 +20,7 @@ from tests.house import ROOT
 SECRETS = {
     "SMTP_PASSWORD": "hunter2-in-a-file",
     "SMS_API_KEY": "gateway-in-a-file",
-    "API_KEY": "operator-in-a-file",
+    "API_KEY": "operator-in-a-file-of-32-letters",
     "PAYLOAD_KEYS": "dGhpcnR5LXR3by1ieXRlcy1mb3ItdGVzdHMtb25seSE=",
     "ALERT_WEBHOOK_SECRET": "whsec_dGhpcnR5LXR3by1ieXRlcy1mb3ItdGVzdHM=",
     "DATABASE_URL": "postgresql://pafar:sesame-in-a-file@127.0.0.1:1/pafar",
@@ -130,6 +130,30 @@ def test_production_refuses_what_would_travel_in_clear(environment: pytest.Monke
         environment.setenv(name, "https://gateway.internal/send")
     get_settings.cache_clear()
     check_startup(get_settings())
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fine"),
+    [
+        ("http://collector:4318", False),
+        ("http://localhost.evil.ng:4318", False),
+        ("https://collector:4318", True),
+        ("http://127.0.0.1:4318", True),
+        ("http://[::1]:4318", True),
+        ("http://localhost:4318", True),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_production_sends_traces_in_clear_to_no_other_host(
+    environment: pytest.MonkeyPatch, endpoint: str, fine: bool
+) -> None:
+    environment.setenv("ENVIRONMENT", "production")
+    environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+    if fine:
+        check_startup(get_settings())
+    else:
+        with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_ENDPOINT is http:// to another host"):
+            check_startup(get_settings())
 
 
 @pytest.mark.parametrize(
