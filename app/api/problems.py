@@ -14,7 +14,7 @@ from app.api.headers import HEADERS
 from app.api.request_id import HEADER
 from app.bookings.seats import InvalidBooking, SeatsTaken
 from app.core import context
-from app.core.errors import DatabaseUnavailable
+from app.core.errors import DatabaseUnavailable, SettingsError
 from app.messages.base import InvalidPayload
 
 log = structlog.get_logger(__name__)
@@ -26,6 +26,10 @@ STATUS: dict[type[Exception], HTTPStatus] = {
     SeatsTaken: HTTPStatus.CONFLICT,
     DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
+
+
+#: What a caller is told of a setting of ours that is missing; which one, the log says.
+UNCONFIGURED = "This is not configured here: pafar doctor says what is missing."
 
 
 def problem(status: int, detail: str, *, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -45,6 +49,11 @@ def install(app: FastAPI) -> None:
 
     for kind in STATUS:
         app.add_exception_handler(kind, ours)
+
+    @app.exception_handler(SettingsError)
+    async def unconfigured(request: Request, error: SettingsError) -> JSONResponse:
+        log.error("not configured", path=request.url.path, reason=str(error))
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, UNCONFIGURED)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -212,6 +212,8 @@ def of_providers(found: tuple[list[Heartbeat], Mapping[Channel, Handed]]) -> Che
         each = (f"{name} failed {of.failed} of {of.accepted + of.failed}" for name, of in refused.items())
         return unhealthy(f"of the last hour's messages, {', '.join(each)}", channels=told)
     silent = [name for name, channel in told.items() if channel["missing_settings"]]
+    if get_settings().payload_keys is None:
+        silent.append("one-time codes (PAYLOAD_KEYS)")
     known = [f"{name} {of.success_percent:.1f} %" for name, of in handed.items() if of.success_percent is not None]
     words = f"; of the last hour's messages accepted: {', '.join(known)}" if known else ""
     return healthy((f"unconfigured: {', '.join(silent)}" if silent else "all in use") + words, channels=told)
