@@ -56,7 +56,7 @@ def _query(statement: str) -> Any:
 def find(connection: Connection, choice: Choice) -> Found:
     """What `replay` would do, without doing it."""
     query = _query(
-        f"SELECT kind, reason, count(*) FILTER (WHERE {_IN_TIME} AND {_WHOLE}) AS replayable,"  # noqa: S608
+        f"SELECT kind, reason, count(*) FILTER (WHERE {_IN_TIME} AND {_WHOLE}) AS replayable,"  # noqa: S608 - made of constants
         f" count(*) FILTER (WHERE NOT {_IN_TIME}) AS too_late,"
         f" count(*) FILTER (WHERE {_IN_TIME} AND NOT {_WHOLE}) AS wiped"
         f" FROM notifications WHERE {_CHOSEN} GROUP BY kind, reason ORDER BY kind, reason"
@@ -84,7 +84,7 @@ _REPLAY = _query(f"""
         unnest(CAST(:kinds AS text[]), CAST(:tasks AS text[]), CAST(:queues AS text[])) AS kinds(kind, task, queue)
         ON kinds.kind = again.kind
     RETURNING id
-""")  # noqa: S608
+""")  # noqa: S608 - made of constants
 
 
 def replay(connection: Connection, choice: Choice) -> int:

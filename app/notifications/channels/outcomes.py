@@ -88,7 +88,7 @@ def next_wait(held: Claim, error: ProviderError) -> float:
         floor = error.retry_after or RATE_LIMIT_WAIT
         return floor + random.uniform(0, floor / 4)  # noqa: S311 - jitter, not a secret
     ceiling = min(LAST_WAIT, FIRST_WAIT * 2 ** min(held.attempt - 1, 10))
-    return (error.retry_after or 0.5) + random.uniform(0, ceiling)  # noqa: S311
+    return (error.retry_after or 0.5) + random.uniform(0, ceiling)  # noqa: S311 - jitter, not a secret
 
 
 def reason(error: ProviderError) -> str:
