@@ -34,7 +34,7 @@ class NoSuchKey(PafarError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `id` is the key's, 0 for API_KEY; None while no key is set and anybody may ask."""
+    """Who asks. `id` is the key's, 0 for API_KEY; None while no key is set and anybody asks."""
 
     id: int | None
     name: str
@@ -70,14 +70,22 @@ def revoke(connection: Connection, number: int) -> datetime:
     return found
 
 
+def is_one(key: str) -> bool:
+    """Whether it looks like one of these; what does not need not be looked up."""
+    return _KEY.fullmatch(key) is not None
+
+
+def remembered(key: str) -> Caller | None:
+    """Whose key this is, if that was found within REMEMBERED seconds."""
+    caller, until = _known.get(_hash(key), (None, 0.0))
+    return caller if time.monotonic() < until else None
+
+
 def find(key: str) -> Caller | None:
     """Whose key this is, None if it is nobody's, or no longer. Raises DatabaseUnavailable."""
     if (parts := _KEY.fullmatch(key)) is None:
         return None
     digest = _hash(key)
-    caller, until = _known.get(digest, (None, 0.0))
-    if time.monotonic() < until:
-        return caller
     _known.pop(digest, None)
     if (caller := _look_up(int(parts[1]), digest)) is not None:
         _known[digest] = (caller, time.monotonic() + REMEMBERED)

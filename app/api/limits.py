@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -40,35 +42,54 @@ return 0
 
 _breaker = Breaker(cool_down=COOL_DOWN)
 
+#: The few threads that count: those of a Redis that hangs hold nobody else up.
+_counting = ThreadPoolExecutor(4, thread_name_prefix="limits")
+#: Seconds that a request waits to be counted.
+PATIENCE = 1.0
 
-def take(key_id: int, per_minute: int) -> float:
-    """Count one request of a key; the seconds to wait, 0.0 if it may go on.
+#: Wrong keys that one client address may show in a minute, all at once if it likes.
+WRONG_KEYS = 10
+
+
+async def take(whose: str, per_minute: int, burst: float = BURST) -> float:
+    """Count one request; the seconds to wait, 0.0 if it may go on.
 
     While Redis is away every request may: passengers' messages are worth more than the limit.
     """
     if not per_minute or not _breaker.allow():
         return 0.0
     every = 60_000 / per_minute
+    key, longest = f"{keys.PREFIX}rate:{whose}", max(burst * 1000, every)
+    counted = asyncio.get_running_loop().run_in_executor(_counting, _take, key, every, longest)
     try:
-        wait: Any = redis.client(retries=0).eval(
-            _TAKE, 1, f"{keys.PREFIX}rate:{key_id}", every, max(BURST * 1000, every)
-        )
-    except RedisError as error:
+        wait = await asyncio.wait_for(counted, PATIENCE)
+    except (RedisError, TimeoutError) as error:
         _breaker.failed()
         log.warning("requests are let through uncounted", reason=type(error).__name__, seconds=COOL_DOWN)
         return 0.0
     _breaker.succeeded()
-    return float(wait) / 1000
+    return wait / 1000
 
 
-def demand(key_id: int, per_minute: int) -> None:
+def _take(key: str, every: float, longest: float) -> float:
+    wait: Any = redis.client(retries=0).eval(_TAKE, 1, key, every, longest)
+    return float(wait)
+
+
+async def demand(key_id: int, per_minute: int) -> None:
     """Count one request of a key. Raises 429 for one too many."""
-    if wait := take(key_id, per_minute):
-        raise HTTPException(
-            HTTPStatus.TOO_MANY_REQUESTS,
-            f"This key may ask {per_minute} times a minute.",
-            headers={"Retry-After": str(ceil(wait))},
-        )
+    if wait := await take(str(key_id), per_minute):
+        raise _too_many(f"This key may ask {per_minute} times a minute.", wait)
+
+
+async def demand_after_wrong_key(address: str) -> None:
+    """Count a wrong key that a client showed. Raises 429 for one too many; the right one is never asked here."""
+    if wait := await take(f"wrong:{address}", WRONG_KEYS, burst=60.0):
+        raise _too_many("Too many wrong keys came from your address.", wait)
+
+
+def _too_many(detail: str, wait: float) -> HTTPException:
+    return HTTPException(HTTPStatus.TOO_MANY_REQUESTS, detail, headers={"Retry-After": str(ceil(wait))})
 
 
 class BodyLimit:

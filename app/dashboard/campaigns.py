@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from app.core.database import transaction
 from app.dashboard import audit, routes
 from app.dashboard.audit import Action
-from app.dashboard.guard import NO_KEY
 from app.dashboard.messages import Operator, Token
 from app.dashboard.rendering import page
 from app.dashboard.sources import DATABASE, from_database
@@ -43,7 +42,7 @@ async def _newest() -> Mapping[str, Any]:
     def look(connection: Connection) -> list[Progress]:
         return [campaign_store.progress(connection, i) for i in overview.campaigns(connection, limit=SHOWN)]
 
-    return {"campaigns": await from_database(look), "no_key": NO_KEY}
+    return {"campaigns": await from_database(look)}
 
 
 @router.post("/campaigns/{campaign_id}/{action}")

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from app.dashboard import audit, routes
 from app.dashboard.audit import Action
-from app.dashboard.guard import NO_KEY, fields
+from app.dashboard.guard import fields
 from app.dashboard.messages import Operator, Token
 from app.dashboard.rendering import page
 from app.dashboard.sources import from_database
@@ -46,7 +46,7 @@ async def show(request: Request, token: Token, days: Annotated[int, Query(ge=1, 
 async def _shown(days: int) -> Mapping[str, Any]:
     found = await from_database(lambda connection: replay.find(connection, Choice(since=_since(days))))
     sorts = _sorts(found.value.replayable) if found.value else []
-    return {"found": found, "sorts": sorts, "days": days, "choices": DAYS, "no_key": NO_KEY}
+    return {"found": found, "sorts": sorts, "days": days, "choices": DAYS}
 
 
 def _sorts(groups: list[tuple[str, str, int]]) -> list[Sort]:

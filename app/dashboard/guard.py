@@ -1,4 +1,4 @@
-"""Who may press a button: whoever knows the key, gave a name, and pressed it on a page of ours."""
+"""Who may press a button: whoever came in, has a name, and pressed it on a page of ours."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Annotated
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, HTTPException, Request
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
-from app.core.config import get_settings
+from app.core.credentials import Basic, basic
 
 #: A form's hidden field.
 TOKEN = "token"  # noqa: S105 - its name
@@ -21,42 +20,50 @@ LIFE = 12 * 3600
 #: Characters of a name that are kept.
 NAME_LENGTH = 60
 
-#: What stands in place of the buttons while nobody can be known.
-NO_KEY = "Set API_KEY to act here: without it nobody is asked who they are."
 
-_browser = HTTPBasic(auto_error=False)
-Given = Annotated[HTTPBasicCredentials | None, Depends(_browser)]
+async def _given(request: Request) -> Basic | None:
+    return basic(request.headers.get("authorization", ""))
 
 
-def form_token(given: HTTPBasicCredentials, age: int = 0) -> str:
+#: The name and the key that were shown; the key itself was looked at before.
+Given = Annotated[Basic | None, Depends(_given)]
+
+
+def form_token(given: Basic, age: int = 0) -> str:
     """What a form of ours carries, and another site can't know, though the browser adds name and key for it.
 
     An HMAC with the key that was given (OWASP's "HMAC-based token"), over the name and the time: it needs no
     storage and holds in every process.
     """
-    text = f"operators' page {int(time.time() // LIFE) - age} {given.username}"
+    text = f"operators' page {int(time.time() // LIFE) - age} {given.name}"
     return hmac.new(given.password.encode(), text.encode(), sha256).hexdigest()
 
 
-def button_token(given: Given) -> str | None:
-    """A dependency: the token for this page's forms; None while no key is set and nothing may be done."""
-    return form_token(given) if given and get_settings().api_key else None
+async def button_token(given: Given) -> str:
+    """A dependency: the token for this page's forms."""
+    return form_token(_shown(given))
 
 
 async def operator(request: Request, given: Given) -> str:
-    """A dependency of every action: the operator's name. The key itself was looked at before.
+    """A dependency of every action: whose key it is; of API_KEY, which many may have, the name that was given.
 
-    Raises 403 without a key, a name, or the token of a page of ours.
+    Raises 403 without a name, or the token of a page of ours.
     """
-    if get_settings().api_key is None or given is None:
-        raise HTTPException(HTTPStatus.FORBIDDEN, NO_KEY)
-    name = "".join(c for c in given.username if c.isprintable()).strip()[:NAME_LENGTH]
+    shown = _shown(given)
+    typed = "".join(c for c in shown.name if c.isprintable()).strip()[:NAME_LENGTH]
+    name: str = request.state.known_as or typed
     if not name:
         raise HTTPException(HTTPStatus.FORBIDDEN, "Sign in with your name: what you do is recorded under it.")
     token = (await fields(request)).get(TOKEN, "")
-    if not any(hmac.compare_digest(token.encode(), form_token(given, age).encode()) for age in (0, 1)):
+    if not any(hmac.compare_digest(token.encode(), form_token(shown, age).encode()) for age in (0, 1)):
         raise HTTPException(HTTPStatus.FORBIDDEN, "This page is too old, or not ours: reload it and press again.")
     return name
+
+
+def _shown(given: Basic | None) -> Basic:
+    if given is None:  # nobody comes as far as here without
+        raise HTTPException(HTTPStatus.FORBIDDEN)
+    return given
 
 
 async def fields(request: Request) -> dict[str, str]:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from app.core.database import transaction
 from app.dashboard import audit, routes
 from app.dashboard.audit import Action
-from app.dashboard.guard import NO_KEY, button_token, operator
+from app.dashboard.guard import button_token, operator
 from app.dashboard.rendering import page, whole
 from app.dashboard.sources import DATABASE, REDIS, Answer, from_database
 from app.dashboard.timeline import timeline
@@ -34,7 +34,7 @@ PAGE = 50
 DAYS = (7, 1, 30)
 
 router = routes.router()
-Token = Annotated[str | None, Depends(button_token)]
+Token = Annotated[str, Depends(button_token)]
 Operator = Annotated[str, Depends(operator)]
 Text = Annotated[str, Query(max_length=40)]
 
@@ -102,7 +102,6 @@ async def _message(message_id: UUID, recipients: list[str] | None) -> Mapping[st
         "message": Answer(message, found.away),
         "events": timeline(message, actions, claimed_at=claimed_at) if message else [],
         "recipients": recipients,
-        "no_key": NO_KEY,
     }
 
 

@@ -15,7 +15,6 @@ from app.core.broker import broker
 from app.core.celery_app import QUEUES
 from app.dashboard import charts
 from app.dashboard.charts import Bar, Line
-from app.dashboard.guard import NO_KEY
 from app.dashboard.sources import ALERTS, BROKER, HEALTH, REDIS, Answer, from_database
 from app.monitoring import keys, queues, samples, statistics
 from app.monitoring.alerts.homes import current
@@ -69,7 +68,6 @@ async def shown() -> Mapping[str, Any]:
         "figures": counted,
         "failures": failures,
         "charts": _charts(counted.value) if counted.value else None,
-        "no_key": NO_KEY,
     }
 
 

@@ -37,7 +37,9 @@ def _refused(request: Request, error: HTTPException) -> Response:
     back = urlsplit(request.headers.get("referer", "")).path or "/"
     title = HTTPStatus(error.status_code).phrase
     shown = {"title": title, "reason": error.detail, "back": back}
-    return whole("refused.html", shown, token=None, status=error.status_code)
+    answer = whole("refused.html", shown, token=None, status=error.status_code)
+    answer.headers.update(error.headers or {})  # how long to wait, after too many requests
+    return answer
 
 
 def router() -> APIRouter:

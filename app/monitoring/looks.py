@@ -34,10 +34,15 @@ async def look(what: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     `read` runs in a thread. Whoever looks at the same thing meanwhile shares it, so that a server that hangs
     holds one thread however often it is asked for, and never the event loop.
     """
+    return await look_within(LIMIT, what, read, *args, **kwargs)
+
+
+async def look_within(limit: float, what: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `look`, within `limit` seconds."""
     waiting = asyncio.wrap_future(_join((read, args, tuple(sorted(kwargs.items()))), read, *args, **kwargs))
-    done, _ = await asyncio.wait({waiting}, timeout=LIMIT)
+    done, _ = await asyncio.wait({waiting}, timeout=limit)
     if not done:
-        raise NoAnswer(f"{what} did not answer within {LIMIT:g} s")
+        raise NoAnswer(f"{what} did not answer within {limit:g} s")
     found = waiting.result()
     if isinstance(found, Exception):
         raise NoAnswer(_explain(what, found)) from found

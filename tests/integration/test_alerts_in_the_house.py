@@ -65,8 +65,9 @@ def test_they_are_listed_for_operators(house: House) -> None:
 
         [alert] = wait_until(listed, SOON)
         assert (alert["status"], alert["severity"], alert["subject"]) == ("firing", "warning", "")
-    with house.api(DATABASE_URL=f"postgresql://postgres@{NOWHERE}/pafar", REDIS_URL=f"redis://{NOWHERE}/0") as url:
-        assert ask(f"{url}/api/v1/alerts").status == 503
+    nowhere = {"DATABASE_URL": f"postgresql://postgres@{NOWHERE}/pafar", "REDIS_URL": f"redis://{NOWHERE}/0"}
+    with house.api(API_KEY="sesame-for-tests", **nowhere) as url:
+        assert ask(f"{url}/api/v1/alerts", **key).status == 503
 
 
 def test_settings_that_could_tell_nobody_stop_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

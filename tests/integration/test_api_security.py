@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from app.api.limits import MAX_BODY
+from app.api.limits import MAX_BODY, WRONG_KEYS
 from app.core.database import transaction
 from sandbox.servers.valkey import ValkeyServer
 from tests import data
@@ -120,9 +120,51 @@ def test_each_key_has_its_rate(house: House) -> None:
 
 def test_without_redis_nobody_is_refused(house: House, redis_server: ValkeyServer) -> None:
     with house.api(API_KEY=FIRST, API_REQUESTS_PER_MINUTE="6", REDIS_URL=f"{redis_server.url}/0") as url:
-        assert [shown(url, FIRST).status for _ in range(2)] == [200, 429]
+        program = key(house)
+        assert [shown(url, program).status for _ in range(2)] == [200, 429]
         redis_server.stop()
+        assert [shown(url, program).status for _ in range(4)] == [200] * 4
+        assert shown(url, "wrong").status == 401
+
+
+def test_an_operators_rate_holds_for_the_pages_and_api_key_has_none(house: House) -> None:
+    with house.api(API_KEY=FIRST, API_REQUESTS_PER_MINUTE="6") as url:
+        made = key(house, "--role", "operator")
+        assert [page(url, made), page(url, made)] == [200, 429]
         assert [shown(url, FIRST).status for _ in range(4)] == [200] * 4
+
+
+def test_wrong_keys_are_limited_and_a_right_one_is_not_held_up_by_them(house: House, url: str) -> None:
+    right = key(house)
+    wrong = ["guess", f"pafar_{number(right)}_{'a' * 43}"] * 6
+    assert [shown(url, guess).status for guess in wrong] == [401] * WRONG_KEYS + [429] * 2
+    refused = shown(url, "guess")
+    assert 1 <= int(refused.headers["retry-after"]) <= 6
+    assert page(url, "guess") == 429
+    assert ask(url + NOTIFICATIONS).status == ask(f"{url}/").status == 401  # who shows none is only asked for one
+    assert [shown(url, of).status for of in (right, FIRST)] == [200, 200]
+    assert page(url, FIRST) == 200
+
+
+def test_while_redis_hangs_the_api_answers(house: House, redis_server: ValkeyServer) -> None:
+    with house.api(API_KEY=FIRST, REDIS_URL=f"{redis_server.url}/0") as url:
+        made = key(house, "--role", "operator")
+        assert shown(url, made).status == 200
+        with frozen(redis_server.pid):
+            assert {shown(url, of).status for of in (made, FIRST)} == {200}
+            assert shown(url, FIRST, "/metrics").status == 200
+
+
+def test_what_is_not_configured_is_said_without_a_word_of_how(house: House) -> None:
+    with house.api(API_KEY=FIRST, PAYLOAD_KEYS="") as url:
+        refused = shown(url, FIRST, body={"kind": "otp_sms", "arguments": data.otp()})
+        assert refused.status == 503
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert "not configured" in refused.json["detail"]
+        assert "493817" not in refused.text
+        assert shown(url, FIRST, body=MESSAGE).status == 202
+        report = shown(url, FIRST, "/health/tasks").json
+    assert "unconfigured: one-time codes (PAYLOAD_KEYS)" in report["components"]["providers"]["message"]
 
 
 def test_a_frozen_database_leaves_health_to_whoever_asks(house: House, url: str) -> None:

@@ -13,17 +13,19 @@ from app.api.health import LIMIT
 from sandbox.servers.postgres import PostgresServer
 from tests import data
 from tests.house import House, wait_until
-from tests.operators import frozen
+from tests.operators import KEY, Operator, frozen
 from tests.web import Answer, ask
 
 SOON = 30.0
+HANGING = 150
+BEARER = {"Authorization": f"Bearer {KEY}"}
 #: A busy machine may add this to what has a limit of its own; without the limit it would be for good.
 SLACK = 20.0
 
 
 @pytest.fixture(scope="module")
 def url(whole_house: House) -> Iterator[str]:
-    with whole_house.api() as address:
+    with whole_house.api(API_KEY=KEY) as address:
         yield address
 
 
@@ -46,14 +48,17 @@ def test_a_frozen_database_is_told_within_the_limit_while_requests_hang(
 ) -> None:
     assert is_ready(url)
     new = {"kind": "booking_confirmation_sms", "arguments": data.sms()}
-    with ThreadPoolExecutor(60) as callers:
+    with ThreadPoolExecutor(HANGING) as callers:
         with frozen(postgres.pid):
-            # More than the server has threads: the answer must not wait for one.
-            hanging = [callers.submit(ask, f"{url}/api/v1/notifications", new) for _ in range(60)]
+            # Far more than the server has threads: who waited for one would wait for longer than `ask` does.
+            hanging = [callers.submit(ask, f"{url}/api/v1/notifications", new, **BEARER) for _ in range(HANGING)]
             began = time.monotonic()
             answers = [ready(url) for _ in range(3)]
             took = time.monotonic() - began
             assert ask(f"{url}/health/live").status == 204
+            metrics, page = ask(f"{url}/metrics", **BEARER), Operator(url).get("/")
+        assert (metrics.status, page.status) == (200, 200)
+        assert "did not answer" in page.text
         assert {request.result(SOON).status for request in hanging} <= {202, 503}
     assert [(answer.status, answer.json["ready"]) for answer in answers] == [(503, False)] * 3
     assert "did not answer" in answers[0].json["reason"]

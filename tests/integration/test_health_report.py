@@ -21,7 +21,7 @@ from app.tasks.sms_tasks import send_booking_confirmation_sms
 from app.utils.task_monitoring import health_checker
 from tests import data
 from tests.house import House, wait_until
-from tests.operators import frozen
+from tests.operators import KEY, frozen
 from tests.tasks import SOON
 from tests.web import ask
 
@@ -167,8 +167,10 @@ def test_a_worker_that_takes_nothing_is_called_that(house: House) -> None:
 
 def test_what_is_not_known_is_no_zero(house: House) -> None:
     away = "127.0.0.1:1"
-    with house.api(DATABASE_URL=f"postgresql://postgres@{away}/pafar", REDIS_URL=f"redis://{away}/0") as url:
-        told = [line.split()[0] for line in ask(f"{url}/metrics").text.splitlines() if not line.startswith("#")]
+    nowhere = {"DATABASE_URL": f"postgresql://postgres@{away}/pafar", "REDIS_URL": f"redis://{away}/0"}
+    with house.api(API_KEY=KEY, **nowhere) as url:
+        metrics = ask(f"{url}/metrics", Authorization=f"Bearer {KEY}").text
+    told = [line.split()[0] for line in metrics.splitlines() if not line.startswith("#")]
     assert 'pafar_component_healthy{component="database"}' in told
     unknown = ("pafar_outbox", "pafar_tasks", "pafar_runs", "pafar_beat", "pafar_workers")
     assert not [name for name in told if name.startswith(unknown)]
@@ -195,11 +197,12 @@ def test_details_need_the_key_where_one_is_set(house: House) -> None:
 
 
 def test_prometheus_is_told_what_workers_did(house: House) -> None:
-    with house.worker(), house.api() as url:
+    with house.worker(), house.api(API_KEY=KEY) as url:
         send_booking_confirmation_sms.delay(**data.sms()).get(timeout=SOON)
 
         def told() -> dict[tuple[str, str], float]:
-            families = text_string_to_metric_families(ask(f"{url}/metrics").text)
+            metrics = ask(f"{url}/metrics", Authorization=f"Bearer {KEY}").text
+            families = text_string_to_metric_families(metrics)
             samples = (sample for family in families for sample in family.samples)
             return {(s.name, "|".join(sorted(s.labels.values()))): s.value for s in samples}
 

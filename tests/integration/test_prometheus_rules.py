@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.monitoring.alerts.rules import RULES
 from tests.house import House
+from tests.operators import new_key
 from tests.programs import program
 from tests.web import ask
 
@@ -56,5 +57,6 @@ def test_each_has_its_test_and_its_help() -> None:
 def test_every_metric_they_name_is_in_metrics(house: House) -> None:
     named = {re.sub(SUFFIXES, "", name) for name in re.findall(r"\bpafar_\w+", TEXT)}
     with house.api() as url:
-        there = {family.name for family in text_string_to_metric_families(ask(f"{url}/metrics").text)}
+        metrics = ask(f"{url}/metrics", Authorization=f"Bearer {new_key()}").text
+    there = {family.name for family in text_string_to_metric_families(metrics)}
     assert named <= there, sorted(named - there)

@@ -13,6 +13,7 @@ from tests import data
 from tests.brokers import HOST, RabbitServer
 from tests.doctor import findings
 from tests.house import House, wait_until
+from tests.operators import new_key
 from tests.rows import change, row
 from tests.senders import accept, accept_each, all_sent, taken
 from tests.web import ask
@@ -84,7 +85,7 @@ def test_what_is_not_known_is_not_made_up(house: House, rabbit: RabbitServer, en
         accept_each(url, 1)
         accept(url, "booking_confirmation_sms", data.sms())
         report = ask(f"{url}/health/tasks").json
-        metrics = ask(f"{url}/metrics").text
+        metrics = ask(f"{url}/metrics", Authorization=f"Bearer {new_key()}").text
     queues = report["components"]["queues"]["queues"]
     assert {name: queue["waiting"] for name, queue in queues.items()} == {
         "email": 1,
