@@ -29,6 +29,8 @@ from sandbox.standins.tls import issue
 
 ROOT = Path(__file__).resolve().parents[1]
 USER, PASSWORD, API_KEY = "pafar", "a-password-for-tests-only", "a-key-for-tests-only"
+#: Seconds in which a command is up, also on a machine that is busy with other tests.
+START = 90
 PAYLOAD_KEY = base64.b64encode(b"thirty-two-bytes-for-tests-only!").decode()
 
 
@@ -157,7 +159,7 @@ class House:
                 env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
             )
         try:
-            wait_until(lambda: ready in log.read_text() or process.poll() is not None, 30)
+            wait_until(lambda: ready in log.read_text() or process.poll() is not None, START)
             assert process.poll() is None, log.read_text()
             yield process
         finally:

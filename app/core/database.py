@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
 
+import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.config import get_settings
 from app.core.errors import DatabaseUnavailable, SettingsError
@@ -54,16 +60,34 @@ def database_url() -> str:
 
 
 def _create() -> Engine:
-    return create_engine(
+    created = create_engine(
         database_url().replace("postgresql:", "postgresql+psycopg:", 1),
         pool_size=5,
         max_overflow=20,  # a worker's threads at their busiest; idle ones are given back
         pool_timeout=5,
         pool_recycle=1800,
-        pool_pre_ping=True,
         connect_args=CONNECT_ARGS,
         hide_parameters=True,  # parameters are names, addresses and codes
     )
+    event.listen(created, "checkout", partial(_replace_if_ended, created))
+    return created
+
+
+def _replace_if_ended(
+    created: Engine, connection: DBAPIConnection, _record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Don't hand out a connection that the server has ended: it has said so, and that lies on the socket.
+
+    The pool's own ping asks the server each time, which is a round trip more for every transaction.
+    """
+    said = select.poll()
+    said.register(cast("psycopg.Connection[Any]", connection).fileno(), select.POLLIN)
+    if not said.poll(0):
+        return
+    try:
+        created.dialect.do_ping(connection)  # or was it only news of a setting?
+    except created.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error  # the others of that server's have ended too
 
 
 def dispose() -> None:
@@ -95,6 +119,16 @@ def transaction() -> Iterator[Connection]:
     """
     with naming_outages(), engine().begin() as connection:
         yield connection
+
+
+@contextmanager
+def statement() -> Iterator[Connection]:
+    """A connection whose every statement commits by itself, for one alone: a third of the round trips.
+
+    Raises as `transaction`.
+    """
+    with naming_outages(), engine().connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager

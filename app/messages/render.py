@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -75,9 +76,20 @@ def render_sms(kind: Kind, payload: BaseModel, *, web_otp_domain: str | None = N
     """
     context = _context(payload) | {"web_otp_domain": web_otp_domain}
     template = f"sms/{kind.template}.txt"
-    texts = [sms_text.friendly(_render(template, context | kept)) for kept in _SHORTER]
-    fullest = min(texts, key=lambda text: sms_text.size(text).segments)  # the first of those alike
+    texts = (sms_text.friendly(_render(template, context | kept)) for kept in _SHORTER)
+    fullest = _cheapest(texts)
     return fullest[:1].upper() + fullest[1:]
+
+
+def _cheapest(texts: Iterable[str]) -> str:
+    """The first of those that cost least; what comes after one segment is not looked at, as nothing costs less."""
+    best, least = "", float("inf")
+    for text in texts:
+        if (segments := sms_text.size(text).segments) < least:
+            best, least = text, segments
+        if least == 1:
+            break
+    return best
 
 
 def render_push(kind: Kind, payload: BaseModel) -> RenderedPush:

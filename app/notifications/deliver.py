@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
-from app.core.database import transaction
+from app.core.database import statement, transaction
 from app.core.errors import DatabaseUnavailable, PafarError, SettingsError
 from app.core.sealing import UnknownKey
 from app.messages.kinds import KINDS
@@ -53,7 +53,7 @@ def deliver(message_id: UUID) -> Outcome:
     Calling it twice, or from two workers at once, sends once: only one of them holds the claim.
     Raises UnknownMessage, DatabaseUnavailable; a fault of our own while rendering is recorded and raised.
     """
-    with transaction() as connection:
+    with statement() as connection:
         held = store.claim(connection, message_id)
         turn = _turn(connection, held) if held else Turn.OURS
     if held is None:
@@ -106,9 +106,11 @@ def _without_key(held: store.Claim, error: PafarError) -> Recordable:
 def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome even if the database is away for a while: unwritten, the message would go out again."""
     give_up = time.monotonic() + RECORD_PATIENCE
+    # One statement commits itself; those on a subject or a campaign belong together.
+    several = held.subject is not None or held.campaign_id is not None
     while True:
         try:
-            with transaction() as connection:
+            with transaction() if several else statement() as connection:
                 return _record(connection, held, outcome)
         except DatabaseUnavailable:
             if time.monotonic() > give_up:
