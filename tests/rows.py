@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +35,20 @@ def change(statement: str, **values: Any) -> None:
     """Change the database by hand."""
     with transaction() as connection:
         connection.execute(text(statement), values)
+
+
+@contextmanager
+def slow_updates(seconds: float) -> Iterator[None]:
+    """Inside the block each UPDATE of messages takes so long, as one of very many does."""
+    change(
+        f"CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS"
+        f" 'BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END'"
+    )
+    change("CREATE TRIGGER slow BEFORE UPDATE ON notifications FOR EACH STATEMENT EXECUTE FUNCTION wait()")
+    try:
+        yield
+    finally:
+        change("DROP FUNCTION wait CASCADE")
 
 
 def due_again() -> None:

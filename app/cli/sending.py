@@ -12,10 +12,11 @@ from uuid import UUID
 
 import typer
 
+from app.cli.again import again
 from app.cli.console import console, known
 from app.core.database import transaction
 from app.messages.kinds import KINDS
-from app.notifications import overview, replay, submit
+from app.notifications import overview, submit
 from app.notifications.replay import Choice
 from app.notifications.status import FINAL, Status
 
@@ -58,16 +59,7 @@ def replay_failed(
     choice = Choice(ids=ids or None, kind=kind, reason=reason, since=_utc(since), until=_utc(until))
     if choice == Choice() and not every:
         raise typer.BadParameter("name what to send again, or say --all")
-    with transaction() as connection:
-        found = replay.find(connection, choice)
-        sent = 0 if dry_run else replay.replay(connection, choice)
-    for kind_name, why, count in found.replayable:
-        console.print(f"{count:>7}  {kind_name}: {why}", markup=False)
-    for count, why in ((found.too_late, "have lost their point"), (found.wiped, "were sensitive and are wiped")):
-        if count:
-            console.print(f"{count:>7}  {why}: left alone")
-    would = sum(count for _, _, count in found.replayable)
-    console.print(f"{would} would be sent again; nothing was." if dry_run else f"{sent} are sent again.")
+    again(choice, dry_run=dry_run)
 
 
 def _utc(moment: datetime | None) -> datetime | None:

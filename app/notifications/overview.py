@@ -19,8 +19,9 @@ from app.notifications import sealed
 COLUMNS = """id, kind, status, attempt, booking_reference, provider_id, reason, sent_count, failed_count,
     created_at, finished_at, valid_until"""
 
-# A sensitive one was wiped when it ended, and a message without a point is not sent.
-_REPLAYABLE = "status = 'failed' AND valid_until > clock_timestamp() AND payload <> '{}' AS replayable"
+# A sensitive one was wiped when it ended, a message without a point is not sent, nor one whose kind is gone.
+_REPLAYABLE = """status = 'failed' AND valid_until > clock_timestamp() AND payload <> '{}'
+    AND kind = ANY(:kinds) AS replayable"""
 
 #: How far back counts look: whole partitions older than this are not read.
 WINDOW_HOURS = 24
@@ -51,7 +52,8 @@ def those(connection: Connection, ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """The messages with these ids, as `one` gives them and whether a replay would send each; newest first."""
     query = text(f"SELECT {COLUMNS}, {_REPLAYABLE} FROM notifications WHERE id = ANY(:ids) ORDER BY id DESC")  # noqa: S608 - made of constants
     query = query.bindparams(bindparam("ids", type_=ARRAY(Uuid)))
-    return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), {"ids": list(ids)})]
+    values = {"ids": list(ids), "kinds": list(KINDS)}
+    return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), values)]
 
 
 _DETAIL = text(f"""
@@ -64,7 +66,7 @@ _DETAIL = text(f"""
 
 def detail(connection: Connection, message_id: UUID) -> dict[str, Any] | None:
     """As `one`, with what its next step waits for and whether a replay would send it; None if there is none."""
-    row = connection.execute(_DETAIL, {"id": message_id}).one_or_none()
+    row = connection.execute(_DETAIL, {"id": message_id, "kinds": list(KINDS)}).one_or_none()
     return dict(row._mapping) if row else None
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from app.messages.kinds import KINDS
+from app.notifications.overview import CLOCKS, first_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +30,20 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What a replay would do: `replayable` by kind and reason; `too_late` have lost their point, `wiped` were
-    of a sensitive kind and hold nothing any more.
+    of a sensitive kind and hold nothing any more, `retired` are of a kind that there is no more.
     """
 
     replayable: list[tuple[str, str, int]]
     too_late: int
     wiped: int
+    retired: int = 0
 
 
 _CHOSEN = """
     status = 'failed'
+    -- By the id as well, which the planner can leave whole days unread for: between two ids that are always
+    -- given, as it makes nothing of "none is given, or".
+    AND id BETWEEN :first AND :last
     AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(:ids))
     AND (CAST(:kind AS text) IS NULL OR kind = :kind)
     AND (CAST(:reason AS text) IS NULL OR position(lower(:reason) IN lower(reason)) > 0)
@@ -47,6 +52,11 @@ _CHOSEN = """
 """
 _IN_TIME = "valid_until > clock_timestamp()"
 _WHOLE = "payload <> '{}'"
+_KNOWN = "kind = ANY(:kinds)"
+
+
+_OLDEST = text("SELECT id FROM notifications ORDER BY id LIMIT 1").columns(id=Uuid)
+DAY = timedelta(days=1)
 
 
 def _query(statement: str) -> Any:
@@ -56,9 +66,10 @@ def _query(statement: str) -> Any:
 def find(connection: Connection, choice: Choice) -> Found:
     """What `replay` would do, without doing it."""
     query = _query(
-        f"SELECT kind, reason, count(*) FILTER (WHERE {_IN_TIME} AND {_WHOLE}) AS replayable,"  # noqa: S608 - made of constants
+        f"SELECT kind, reason, count(*) FILTER (WHERE {_IN_TIME} AND {_WHOLE} AND {_KNOWN}) AS replayable,"  # noqa: S608 - constants
         f" count(*) FILTER (WHERE NOT {_IN_TIME}) AS too_late,"
-        f" count(*) FILTER (WHERE {_IN_TIME} AND NOT {_WHOLE}) AS wiped"
+        f" count(*) FILTER (WHERE {_IN_TIME} AND NOT {_WHOLE}) AS wiped,"
+        f" count(*) FILTER (WHERE {_IN_TIME} AND {_WHOLE} AND NOT {_KNOWN}) AS retired"
         f" FROM notifications WHERE {_CHOSEN} GROUP BY kind, reason ORDER BY kind, reason"
     )
     rows = connection.execute(query, _values(choice)).all()
@@ -66,6 +77,7 @@ def find(connection: Connection, choice: Choice) -> Found:
         replayable=[(row.kind, row.reason, row.replayable) for row in rows if row.replayable],
         too_late=sum(row.too_late for row in rows),
         wiped=sum(row.wiped for row in rows),
+        retired=sum(row.retired for row in rows),
     )
 
 
@@ -75,7 +87,7 @@ _REPLAY = _query(f"""
         SET status = 'queued', reason = NULL, finished_at = NULL, not_before = clock_timestamp(),
             -- a push goes again to those who have not got it, who were counted as failed
             failed_count = greatest(0, failed_count - jsonb_array_length(coalesce(pending_tokens, '[]')))
-        WHERE {_CHOSEN} AND {_IN_TIME} AND {_WHOLE}
+        WHERE {_CHOSEN} AND {_IN_TIME} AND {_WHOLE} AND {_KNOWN}
         RETURNING id, kind, priority
     )
     INSERT INTO outbox (id, task, queue, priority, due_at)
@@ -94,14 +106,38 @@ def replay(connection: Connection, choice: Choice) -> int:
 
 def replay_each(connection: Connection, choice: Choice) -> list[UUID]:
     """Put the chosen messages back to be sent; returns their ids. The relay publishes them at once."""
-    kinds = {
-        "kinds": list(KINDS),
+    wakers = {
         "tasks": [kind.task for kind in KINDS.values()],
         "queues": [kind.queue for kind in KINDS.values()],
     }
-    return list(connection.scalars(_REPLAY.columns(id=Uuid), _values(choice) | kinds))
+    return list(connection.scalars(_REPLAY.columns(id=Uuid), _values(choice) | wakers))
+
+
+def by_day(connection: Connection, choice: Choice) -> list[Choice]:
+    """The choice cut into parts of a day each, oldest first: one that names no days may be more than one
+    statement can do in its time. What is accepted from now on is in none of them.
+    """
+    if choice.ids is not None:
+        return [choice]
+    oldest: UUID | None = connection.scalar(_OLDEST)
+    if oldest is None:
+        return []
+    first, now = _moment(oldest) - CLOCKS, datetime.now(UTC) + CLOCKS
+    begin, end = max(choice.since or first, first), min(choice.until or now, now)
+    edges = [begin + DAY * n for n in range(-((begin - end) // DAY))]
+    return [replace(choice, since=edge, until=min(edge + DAY, end)) for edge in edges]
+
+
+def _moment(id_: UUID) -> datetime:
+    """When a UUIDv7 was made."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
 def _values(choice: Choice) -> dict[str, Any]:
     values = {name: getattr(choice, name) for name in choice.__slots__}
-    return values | {"ids": list(choice.ids) if choice.ids is not None else None}
+    return values | {
+        "ids": list(choice.ids) if choice.ids is not None else None,
+        "first": first_id(choice.since - CLOCKS) if choice.since else UUID(int=0),
+        "last": first_id(choice.until + CLOCKS) if choice.until else UUID(int=2**128 - 1),
+        "kinds": list(KINDS),
+    }

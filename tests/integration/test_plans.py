@@ -15,7 +15,8 @@ from app.core.database import engine, transaction
 from app.maintenance import database_stats, locations, partitions, reservations, retention, runs, small_tables
 from app.maintenance.connections import long_transaction
 from app.maintenance.partitions import NOTIFICATIONS, TRIP_LOCATIONS
-from app.notifications import overview
+from app.notifications import overview, replay
+from app.notifications.replay import Choice
 from tests import data, past
 from tests.house import House
 from tests.past import day_ago, messages, noon, positions
@@ -184,6 +185,16 @@ def test_what_dry_runs_count_and_the_report_asks(looked: Look) -> None:
     late = dict.fromkeys((NOTIFICATIONS.table, TRIP_LOCATIONS.table), before)
     assert looked(lambda c: database_stats.partitions(c, late)).read_whole() <= {"pg_class"}
     assert looked(lambda c: runs.overdue(c, before)).read_whole() <= {"cleanup_runs"}
+
+
+def test_a_replay_reads_the_days_that_it_is_asked_for(looked: Look) -> None:
+    days = {NOTIFICATIONS.partition(day_ago(days)) for days in (4, 3, 2)}
+    choice = Choice(since=noon(3) - timedelta(hours=11), until=noon(3) + timedelta(hours=13))
+    for work in (replay.find, replay.replay):
+        assert looked(lambda c: work(c, choice)).tables(NOTIFICATIONS) <= days  # noqa: B023
+        newest = looked(lambda c: work(c, Choice(since=noon(0)))).tables(NOTIFICATIONS)  # noqa: B023
+        assert not newest & {NOTIFICATIONS.partition(day_ago(days)) for days in (40, 31, 30, 3, 2, 1)}
+    assert looked(lambda c: replay.by_day(c, Choice())).read_whole() == set()
 
 
 def test_what_a_run_writes_down(looked: Look) -> None:

@@ -16,7 +16,7 @@ from app.core.celery_app import celery_app
 from app.core.database import transaction
 from app.messages.base import Kind
 from app.messages.kinds import KINDS
-from app.notifications import submit
+from app.notifications import overview, submit
 from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Postponed, Sent, Skipped, Unanswered
 from app.notifications.replay import Choice, Found, find, replay
@@ -84,7 +84,7 @@ def test_each_condition_chooses_and_all_that_are_given_must_hold(gateway: Memory
     spam, dead = failed(gateway), failed(gateway, why=InvalidRecipient("no such number", code="21614"))
     delay = failed(gateway, DELAY, data.delay())
     now = datetime.now(UTC)
-    change("UPDATE notifications SET created_at = :then WHERE id = :id", then=now - timedelta(hours=5), id=dead)
+    change("UPDATE notifications SET created_at = :then WHERE id = :id", then=now - timedelta(minutes=50), id=dead)
 
     def chosen(**conditions: Any) -> int:
         return sum(count for _, _, count in looked_for(**conditions).replayable)
@@ -95,11 +95,11 @@ def test_each_condition_chooses_and_all_that_are_given_must_hold(gateway: Memory
     assert chosen(kind="trip_delay_sms") == 1
     assert chosen(reason="INVALIDrecipient") == chosen(reason="21614") == 1
     assert chosen(reason="100%") == chosen(reason="_") == 0  # a part of the text, no pattern
-    assert chosen(since=now - timedelta(hours=1)) == 2
-    assert chosen(until=now - timedelta(hours=1)) == 1
-    assert chosen(since=now - timedelta(hours=6), until=now - timedelta(hours=4)) == 1
+    assert chosen(since=now - timedelta(minutes=30)) == 2
+    assert chosen(until=now - timedelta(minutes=30)) == 1
+    assert chosen(since=now - timedelta(minutes=55), until=now - timedelta(minutes=45)) == 1
     assert chosen(ids=[spam], kind="trip_delay_sms") == 0
-    assert replayed(kind=SMS.name, reason="spam", since=now - timedelta(hours=1)) == 1
+    assert replayed(kind=SMS.name, reason="spam", since=now - timedelta(minutes=30)) == 1
     assert [status(message_id) for message_id in (spam, dead, delay)] == ["queued", "failed", "failed"]
 
 
@@ -119,6 +119,20 @@ def test_what_has_lost_its_point_or_its_payload_is_counted_and_left_alone(gatewa
     assert replayed() == 0
     assert [status(message_id) for message_id in (late, wiped, both)] == ["failed"] * 3
     assert to_do() == []
+
+
+def test_a_message_of_a_kind_that_is_gone_is_counted_and_left_alone(gateway: MemorySms) -> None:
+    message_id = failed(gateway)
+    change("UPDATE notifications SET kind = 'carrier_pigeon'")
+    assert looked_for() == Found([], too_late=0, wiped=0, retired=1)
+    assert replayed() == 0
+    assert (status(message_id), to_do()) == ("failed", [])  # queued without a to-do line it would wait for good
+    with transaction() as connection:
+        assert not (overview.detail(connection, message_id) or {})["replayable"]
+    assert pafar("--all")[1].splitlines() == [
+        "      1  are of a kind that there is no more: left alone",
+        "0 are sent again.",
+    ]
 
 
 def test_what_may_have_been_sent_is_no_dead_letter(gateway: MemorySms) -> None:
