@@ -80,7 +80,7 @@ def frozen(pid: int) -> Iterator[None]:
                 process.resume()
 
 
-def recorded() -> list[tuple[str, str, UUID]]:
+def recorded() -> list[tuple[str, str, UUID | None]]:
     """(operator, action, target) of what was done, oldest first."""
     with transaction() as connection:
         query = text("SELECT operator, action, target FROM operator_actions ORDER BY id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +21,7 @@ class Action(StrEnum):
 
     REPLAY = "replay"  #: a failed message is put back to be sent
     REVEAL = "reveal"  #: whom a message is for was shown
-    FIND = "find"  #: it was found by whom it is for
+    FIND = "find"  #: it was found by whom it is for; without a target, nothing was
     PAUSE = "pause"  #: a campaign sends no more until it is resumed
     RESUME = "resume"  #: it goes on
     CANCEL = "cancel"  #: what is left of it is never sent
@@ -34,7 +35,7 @@ class Done:
     created_at: datetime
     operator: str
     action: Action
-    target: UUID
+    target: UUID | None
 
 
 _COLUMNS = "SELECT id, created_at, operator, action, target FROM operator_actions"
@@ -46,8 +47,12 @@ _RECORD = text(
 
 
 def record(connection: Connection, operator: str, action: Action, *targets: UUID) -> None:
-    """Note that `operator` does `action` to these messages or campaigns in this transaction, a line for each."""
-    connection.execute(_RECORD, {"operator": operator, "action": action, "targets": list(targets)})
+    """Note that `operator` does `action` to these messages or campaigns in this transaction, a line for each.
+
+    Without any, one line: that a search found nothing is worth knowing of whoever tries numbers.
+    """
+    lines: Sequence[UUID | None] = targets or [None]
+    connection.execute(_RECORD, {"operator": operator, "action": action, "targets": list(lines)})
 
 
 def of(connection: Connection, target: UUID) -> list[Done]:

@@ -11,12 +11,11 @@ from fastapi import HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from app.core.database import transaction
 from app.dashboard import audit, routes
 from app.dashboard.audit import Action
 from app.dashboard.messages import Operator, Token
 from app.dashboard.rendering import page
-from app.dashboard.sources import DATABASE, from_database
+from app.dashboard.sources import from_database, in_database
 from app.notifications import campaign_store, campaigns, overview
 from app.notifications.campaign_store import NoSuchCampaign, Progress
 
@@ -50,15 +49,14 @@ async def act(who: Operator, campaign_id: UUID, action: Action) -> Response:
     """Pause, resume or cancel one."""
     if action not in _ACTS:
         raise routes.not_found("action")
-    routes.done(await DATABASE.ask(lambda: _act(who, campaign_id, action)))
+    routes.done(await in_database(lambda connection: _act(connection, who, campaign_id, action)))
     return RedirectResponse("/campaigns", HTTPStatus.SEE_OTHER)
 
 
-def _act(who: str, campaign_id: UUID, action: Action) -> None:
+def _act(connection: Connection, who: str, campaign_id: UUID, action: Action) -> None:
     try:
-        with transaction() as connection:
-            _ACTS[action](connection, campaign_id)
-            audit.record(connection, who, action, campaign_id)
+        _ACTS[action](connection, campaign_id)
+        audit.record(connection, who, action, campaign_id)
     except NoSuchCampaign:
         raise routes.not_found("campaign") from None
     except campaigns.CampaignOver as error:

@@ -18,7 +18,7 @@ from app.dashboard.audit import Action
 from app.dashboard.guard import fields
 from app.dashboard.messages import Operator, Token
 from app.dashboard.rendering import page
-from app.dashboard.sources import from_database
+from app.dashboard.sources import from_database, in_database
 from app.notifications import replay
 from app.notifications.replay import Choice
 
@@ -66,7 +66,7 @@ async def send_again(who: Operator, request: Request) -> Response:
         choice = Choice(kind=asked["kind"], reason=asked["reason"], since=_since(days))
     except (KeyError, ValueError):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "The form lacks what is to be sent again.") from None
-    routes.done(await from_database(lambda connection: _replay(connection, who, choice, number)))
+    routes.done(await in_database(lambda connection: _replay(connection, who, choice, number)))
     return RedirectResponse(f"/failures?days={days}", HTTPStatus.SEE_OTHER)
 
 

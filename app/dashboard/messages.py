@@ -15,12 +15,11 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from app.core.database import transaction
 from app.dashboard import audit, routes
 from app.dashboard.audit import Action
 from app.dashboard.guard import button_token, operator
 from app.dashboard.rendering import page, whole
-from app.dashboard.sources import DATABASE, REDIS, Answer, from_database
+from app.dashboard.sources import REDIS, Answer, from_database, in_database
 from app.dashboard.timeline import timeline
 from app.messages.kinds import KINDS
 from app.monitoring import statistics
@@ -115,18 +114,17 @@ async def _claimed_at(message_id: UUID) -> datetime | None:
 async def send_again(who: Operator, message_id: str) -> Response:
     """Put a failed message back to be sent."""
     target = _id(message_id)
-    if not routes.done(await DATABASE.ask(lambda: _replay(who, target))):
+    if not routes.done(await in_database(lambda connection: _replay(connection, who, target))):
         raise HTTPException(
             HTTPStatus.CONFLICT, "It was not sent again: it has not failed, has lost its point, or is not kept."
         )
     return RedirectResponse(f"/messages/{target}", HTTPStatus.SEE_OTHER)
 
 
-def _replay(who: str, target: UUID) -> int:
-    with transaction() as connection:
-        put_back = replay.replay(connection, replay.Choice(ids=[target]))
-        if put_back:
-            audit.record(connection, who, Action.REPLAY, target)
+def _replay(connection: Connection, who: str, target: UUID) -> int:
+    put_back = replay.replay(connection, replay.Choice(ids=[target]))
+    if put_back:
+        audit.record(connection, who, Action.REPLAY, target)
     return put_back
 
 
@@ -134,18 +132,17 @@ def _replay(who: str, target: UUID) -> int:
 async def reveal(who: Operator, token: Token, message_id: str) -> Response:
     """The message with whom it is for, in an answer that nobody keeps; asking for it anew is recorded anew."""
     target = _id(message_id)
-    recipients = routes.done(await DATABASE.ask(lambda: _reveal(who, target)))
+    recipients = routes.done(await in_database(lambda connection: _reveal(connection, who, target)))
     if recipients is None:
         raise routes.not_found("message")
     shown = await _message(target, recipients)
     return whole("message.html", shown, token=token, source=f"/messages/{target}")
 
 
-def _reveal(who: str, target: UUID) -> list[str] | None:
-    with transaction() as connection:
-        recipients = overview.recipients(connection, target)
-        if recipients is not None:
-            audit.record(connection, who, Action.REVEAL, target)
+def _reveal(connection: Connection, who: str, target: UUID) -> list[str] | None:
+    recipients = overview.recipients(connection, target)
+    if recipients is not None:
+        audit.record(connection, who, Action.REVEAL, target)
     return recipients
 
 

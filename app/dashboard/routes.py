@@ -33,8 +33,8 @@ class PageRoute(APIRoute):
 
 
 def _refused(request: Request, error: HTTPException) -> Response:
-    # Only the path: where a reader came from may be any site.
-    back = urlsplit(request.headers.get("referer", "")).path or "/"
+    # Only the path, and with one slash: where a reader came from may be any site, and after two there is a host.
+    back = "/" + urlsplit(request.headers.get("referer", "")).path.lstrip("/\\")
     title = HTTPStatus(error.status_code).phrase
     shown = {"title": title, "reason": error.detail, "back": back}
     answer = whole("refused.html", shown, token=None, status=error.status_code)

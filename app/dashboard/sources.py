@@ -22,6 +22,8 @@ T = TypeVar("T")
 LIMIT = 1.5
 #: Milliseconds that a page's statement may take, so that the database is not left at work when nobody waits.
 STATEMENT_LIMIT = 1200
+#: The same two for what a button does, which may be the sending of many: whoever pressed it waits for that.
+ACT_LIMIT, ACT_STATEMENT_LIMIT = 30.0, 25_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,11 @@ class Answer(Generic[T]):
 
 
 class Source:
-    """A server that may hang. Its few threads hang with it, and who comes then is told so in LIMIT seconds."""
+    """A server that may hang. Its few threads hang with it, and who comes then is told so in `limit` seconds."""
 
-    def __init__(self, name: str, *, threads: int = 4) -> None:
+    def __init__(self, name: str, *, threads: int = 4, limit: float = LIMIT) -> None:
         self._name = name
+        self._limit = limit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"page-{name}")
 
     async def ask(self, look: Callable[[], T]) -> Answer[T]:
@@ -46,16 +49,18 @@ class Source:
     async def within(self, looking: Awaitable[T]) -> Answer[T]:
         """The same for what is awaited by itself."""
         try:
-            return Answer(await asyncio.wait_for(looking, LIMIT))
+            return Answer(await asyncio.wait_for(looking, self._limit))
         except TimeoutError:
-            return Answer(away=f"{self._name} did not answer within {LIMIT:g} s")
+            return Answer(away=f"{self._name} did not answer within {self._limit:g} s")
         except PafarError as error:
             return Answer(away=str(error))
         except RedisError:
             return Answer(away=f"{self._name} can't be reached or refused the work")
 
 
-DATABASE = Source("the database")
+_DATABASE = Source("the database")
+#: Of its own, so that pages come while buttons are at work.
+_DEEDS = Source("the database", limit=ACT_LIMIT)
 REDIS = Source("Redis")
 BROKER = Source("the broker")
 #: These ask several servers.
@@ -65,23 +70,28 @@ HEALTH = Source("the health report")
 
 async def from_database(look: Callable[[Connection], T]) -> Answer[T]:
     """What `look` reads in one transaction."""
-    return await DATABASE.ask(lambda: _read(look))
+    return await _DATABASE.ask(lambda: _within(STATEMENT_LIMIT, look))
 
 
-def _read(look: Callable[[Connection], T]) -> T:
+async def in_database(act: Callable[[Connection], T]) -> Answer[T]:
+    """What `act`, which somebody pressed a button for, does in one transaction."""
+    return await _DEEDS.ask(lambda: _within(ACT_STATEMENT_LIMIT, act))
+
+
+def _within(milliseconds: int, work: Callable[[Connection], T]) -> T:
     try:
         with transaction() as connection:
-            connection.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_LIMIT}"))
-            return look(connection)
+            connection.execute(text(f"SET LOCAL statement_timeout = {milliseconds}"))
+            return work(connection)
     except DatabaseUnavailable as error:
         if isinstance(error.__cause__, DBAPIError) and isinstance(error.__cause__.orig, QueryCanceled):
-            raise TooMuch from error
+            raise TooMuch(milliseconds) from error
         raise
 
 
 class TooMuch(PafarError):
     """The database was still at it when nobody waited any more."""
 
-    def __init__(self) -> None:
-        took = f"the database had not found it after {STATEMENT_LIMIT / 1000:g} s"
+    def __init__(self, milliseconds: int) -> None:
+        took = f"the database had not done it after {milliseconds / 1000:g} s"
         super().__init__(f"{took}: ask for a shorter time, or for one booking")

@@ -20,4 +20,4 @@ class OperatorAction(Base):
     created_at: Mapped[CreatedAt]
     operator: Mapped[str]  # the name given with the key
     action: Mapped[str]  # replay, reveal, find, pause, resume or cancel
-    target: Mapped[UUID]  # the message or campaign
+    target: Mapped[UUID | None]  # the message or campaign; None: a search found nothing

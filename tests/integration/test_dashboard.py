@@ -232,6 +232,16 @@ def test_a_campaign_is_paused_resumed_and_cancelled(grace: Operator) -> None:
     assert recorded() == [("grace", action, campaign) for action in ("pause", "resume", "cancel")]
 
 
+def test_the_way_back_from_a_refusal_stays_on_these_pages(grace: Operator) -> None:
+    for came_from, back in (
+        ("https://pafar.test/messages?kind=x", "/messages"),
+        ("https://x//evil.example/x", "/evil.example/x"),
+        ("https://x/\\evil.example/x", "/evil.example/x"),
+        ("", "/"),
+    ):
+        assert f'href="{back}">Back' in grace.get("/messages/nonsense", Referer=came_from).text
+
+
 def test_a_stream_sends_the_live_part_and_ends(grace: Operator, gateway: MemorySms) -> None:
     message_id = failed(gateway)
     stream = grace.get("/messages?status=failed", Accept="text/event-stream")

@@ -16,7 +16,7 @@ from sandbox.standins.script import answer
 from tests import data
 from tests.house import House, wait_until
 from tests.operators import Operator, recorded
-from tests.rows import change, row
+from tests.rows import change, row, slow_updates
 from tests.tasks import SOON
 
 SMS, OTP, EMAIL = (KINDS[kind] for kind in ("booking_confirmation_sms", "otp_sms", "booking_confirmation_email"))
@@ -40,10 +40,15 @@ def test_messages_are_found_by_number_and_address_and_that_is_recorded(grace: Op
     assert recorded() == [("grace", "find", message_id) for message_id in mine[::-1] * 3]
     assert found(grace, " ADA@Example.com ") == [mail]
     assert "Found by its recipient" in grace.get(f"/messages/{mail}").text
-    assert found(grace, "bola@example.com") == []
     logs = b"".join(log.read_bytes() for log in house.folder.glob("uvicorn-*.log"))
     assert b"/messages/find" in logs
     assert not [secret for secret in (b"8031234567", b"example.com") if secret in logs]
+
+
+def test_a_search_that_finds_nothing_is_recorded_too(grace: Operator) -> None:
+    assert found(grace, "bola@example.com") == found(grace, OTHER) == []
+    assert recorded() == [("grace", "find", None)] * 2
+    assert grace.get("/actions").text.count("nothing was found") == 2
 
 
 def test_codes_are_found_where_they_were_counted(grace: Operator, house: House) -> None:
@@ -99,6 +104,14 @@ def test_all_of_a_sort_are_sent_again_and_each_is_recorded(grace: Operator, gate
     odd = form | {"reason": "Rejected: too long & <odd>", "number": "1"}
     assert grace.press("/failures/replay", **odd).status == 303
     assert (row(other) or {})["status"] == "queued"
+
+
+def test_sending_many_again_may_take_longer_than_a_page(grace: Operator, gateway: MemorySms) -> None:
+    message_id = failed(gateway, "spam")
+    form = {"kind": SMS.name, "reason": "Rejected: spam", "days": "1", "number": "1"}
+    with slow_updates(seconds=2):
+        assert grace.press("/failures/replay", **form).status == 303
+    assert (row(message_id) or {})["status"] == "queued"
 
 
 def test_the_button_needs_the_token_and_the_whole_form(grace: Operator, gateway: MemorySms) -> None:
