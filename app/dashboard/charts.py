@@ -9,6 +9,8 @@ from math import floor, log10
 
 #: The drawing's own units; the page stretches it.
 WIDTH, HEIGHT = 600.0, 100.0
+#: The least height of a part: one failure among hundreds is seen.
+LEAST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def bars(columns: Sequence[dict[str, float]], *, upper: float) -> list[Bar]:
     for n, column in enumerate(columns):
         y = HEIGHT
         for part, value in column.items():
-            height = value / upper * HEIGHT
+            height = max(LEAST, value / upper * HEIGHT) if value else 0.0
             y -= height
             if value:
                 drawn.append(Bar(round((n + 0.1) * step, 1), round(y, 2), step * 0.8, round(height, 2), part))

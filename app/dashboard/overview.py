@@ -13,7 +13,7 @@ from uuid import UUID
 from app.core import redis
 from app.core.broker import broker
 from app.core.celery_app import QUEUES
-from app.dashboard import charts
+from app.dashboard import charts, checks
 from app.dashboard.charts import Bar, Line
 from app.dashboard.sources import ALERTS, BROKER, HEALTH, REDIS, Answer, from_database
 from app.monitoring import keys, queues, samples, statistics
@@ -62,6 +62,7 @@ async def shown() -> Mapping[str, Any]:
     counted = await figures
     return {
         "report": report,
+        "checks": checks.lines(report.value) if report.value else [],
         "queues": held,
         "alerts": alerts,
         "backlog": backlog,

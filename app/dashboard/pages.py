@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,11 @@ from app.core import redis
 from app.dashboard import audit, campaigns, failures, finding, messages, overview, routes, schedule
 from app.dashboard.messages import Token
 from app.dashboard.rendering import HERE, page
-from app.dashboard.sources import ALERTS, REDIS, from_database
+from app.dashboard.sources import ALERTS, HEALTH, REDIS, from_database
 from app.monitoring import workers
 from app.monitoring.alerts.homes import current
+from app.monitoring.alerts.state import Alert
+from app.utils.task_monitoring import health_checker
 
 static = StaticFiles(directory=HERE / "static")
 router = routes.router()
@@ -28,10 +31,15 @@ async def show_overview(request: Request, token: Token) -> Response:
 
 @router.get("/workers")
 async def show_workers(request: Request, token: Token) -> Response:
-    """Who works, by their heartbeats."""
+    """Who works, by their heartbeats, and what health makes of that."""
 
     async def look() -> Mapping[str, Any]:
-        return {"workers": await REDIS.ask(lambda: workers.read(redis.client()))}
+        found, verdict = await asyncio.gather(
+            REDIS.ask(lambda: workers.read(redis.client())), HEALTH.within(health_checker.check_worker_health())
+        )
+        told = verdict.value["workers"] if verdict.value else []
+        stuck = {worker["name"] for worker in told if not worker["healthy"]}
+        return {"workers": found, "verdict": verdict, "stuck": stuck}
 
     return await page(request, "workers.html", look, token=token)
 
@@ -51,9 +59,15 @@ async def show_alerts(request: Request, token: Token) -> Response:
     """What is amiss, what may soon be, and what was."""
 
     async def look() -> Mapping[str, Any]:
-        return {"alerts": await ALERTS.ask(current)}
+        return {"alerts": await ALERTS.ask(_alerts)}
 
     return await page(request, "alerts.html", look, token=token)
+
+
+def _alerts() -> list[Alert]:
+    """Those that stand first, and of each sort the newest. Raises AlertsUnknown."""
+    newest = sorted(current(), key=lambda alert: alert.since, reverse=True)
+    return sorted(newest, key=lambda alert: ("firing", "pending", "resolved").index(alert.status))
 
 
 @router.get("/actions")

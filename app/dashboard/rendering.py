@@ -30,11 +30,12 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-#: Seconds between two looks of a stream.
-PACE = 2.0
+#: Seconds between two looks of a stream; more after one that took long, at most SLOWEST. So a page that is dear
+#: to its servers costs each open tab at most a SHARE of their time, and the browser hears of it all the same.
+PACE, SLOWEST, SHARE = 2.0, 8.0, 0.1
 #: Seconds that a stream lives; the browser opens the next by itself. A server that is to stop waits for no longer.
 STREAM_LIFE = 5.0
-#: Milliseconds after which it does.
+#: Milliseconds after which it does when the stream broke; one that ended says when.
 RECONNECT = 500
 
 MENU = (
@@ -66,7 +67,8 @@ async def page(request: Request, template: str, look: Look, *, token: str | None
     """The page; for who accepts only `text/event-stream`, its live part whenever that has changed."""
     if request.headers.get("accept") == "text/event-stream":
         # The first look comes before the answer begins: what is not there is a 404, and no broken stream.
-        stream = _changes(template, look, await look(), token, request.headers.get("last-event-id", ""))
+        first = await _timed(look)
+        stream = _changes(template, look, first, token, request.headers.get("last-event-id", ""))
         return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
     source = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return whole(template, await look(), token=token, source=source)
@@ -85,22 +87,31 @@ def whole(
     return HTMLResponse(text, status, HEADERS)
 
 
+async def _timed(look: Look) -> tuple[Mapping[str, Any], float]:
+    """What it found, and the seconds until the next look."""
+    began = time.monotonic()
+    shown = await look()
+    return shown, min(SLOWEST, max(PACE, (time.monotonic() - began) / SHARE))
+
+
 async def _changes(
-    template: str, look: Look, shown: Mapping[str, Any], token: str | None, last: str
+    template: str, look: Look, found: tuple[Mapping[str, Any], float], token: str | None, last: str
 ) -> AsyncIterator[bytes]:
     """Server-sent events (HTML standard, 9.2): each has the live part, and as id what tells it from others."""
     end = time.monotonic() + STREAM_LIFE
     yield b"retry: %d\n\n" % RECONNECT
     while True:
+        shown, pause = found
         live = _live_part(template, {**shown, "token": token})
         digest = sha256(live.encode()).hexdigest()[:16]
         event = b"id: %s\ndata: %s\n\n" % (digest.encode(), orjson.dumps(live))
         yield event if digest != last else b": no change\n\n"
         last = digest
-        if time.monotonic() + PACE > end:
+        if time.monotonic() + pause > end:
+            yield b"retry: %d\n\n" % (pause * 1000)
             return
-        await asyncio.sleep(PACE)
-        shown = await look()
+        await asyncio.sleep(pause)
+        found = await _timed(look)
 
 
 def _live_part(name: str, shown: Mapping[str, Any]) -> str:

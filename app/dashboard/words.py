@@ -8,6 +8,11 @@ from typing import Any
 
 from babel.numbers import format_decimal
 
+#: Between a figure and its unit, where no line may break.
+NBSP = "\u00a0"
+#: Words of kinds' names that are said letter by letter.
+LETTERS = {"sms": "SMS", "otp": "OTP"}
+
 
 def moment(at: datetime) -> str:
     """24 Nov 00:20:02; with the year when it is another one."""
@@ -31,21 +36,21 @@ def relative(at: datetime) -> str:
     if seconds == 0:
         return "now"
     size, name = next(unit for unit in _UNITS if abs(seconds) >= unit[0])
-    count = f"{abs(seconds) // size} {name}"
-    return f"in {count}" if seconds > 0 else f"{count} ago"
+    count = f"{abs(seconds) // size}{NBSP}{name}"
+    return f"in{NBSP}{count}" if seconds > 0 else f"{count}{NBSP}ago"
 
 
 def span(seconds: float) -> str:
     """As people say it: 35 ms, 2.4 s, 3 min 20 s, 5 h 10 min, 3 d 4 h."""
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f}{NBSP}ms"
     if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        return f"{seconds:.1f}{NBSP}s" if seconds < 10 else f"{seconds:.0f}{NBSP}s"
     whole = round(seconds)
     n = next(n for n, (size, _) in enumerate(_UNITS) if whole >= size)
     (size, name), (below, smaller) = _UNITS[n : n + 2]
     rest = whole % size // below
-    return f"{whole // size} {name}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole // size}{NBSP}{name}" + (f" {rest}{NBSP}{smaller}" if rest else "")
 
 
 def number(value: float) -> str:
@@ -55,13 +60,18 @@ def number(value: float) -> str:
 
 def size(count: int) -> str:
     """Bytes as 143 MB."""
-    return f"{count / 1e6:,.0f} MB"
+    return f"{count / 1e6:,.0f}{NBSP}MB"
+
+
+def percent(value: float) -> str:
+    """As 1.2 %."""
+    return f"{number(value)}{NBSP}%"
 
 
 def kind(name: str) -> str:
     """booking_confirmation_sms → booking confirmation SMS; a task without its module."""
-    plain = name.rpartition(".")[2].removeprefix("send_").replace("_", " ")
-    return plain.removesuffix("sms") + "SMS" if plain.endswith(" sms") else plain
+    plain = name.rpartition(".")[2].removeprefix("send_")
+    return " ".join(LETTERS.get(word, word) for word in plain.split("_"))
 
 
 FILTERS: dict[str, Callable[[Any], Any]] = {
@@ -71,5 +81,6 @@ FILTERS: dict[str, Callable[[Any], Any]] = {
     "span": span,
     "number": number,
     "size": size,
+    "percent": percent,
     "kind": kind,
 }

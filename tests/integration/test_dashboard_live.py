@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 from uuid import UUID
@@ -9,9 +10,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.core.celery_app import QUEUES
 from app.core.database import transaction
-from app.dashboard import charts
+from app.dashboard import charts, checks, words
 from app.messages.kinds import KINDS
+from app.monitoring import workers
+from app.monitoring.canary import Flight
+from app.monitoring.checks import of_canaries
+from app.monitoring.workers import Heartbeat
 from app.notifications import submit
 from sandbox.standins.script import answer
 from tests import data
@@ -89,6 +95,62 @@ def test_a_search_that_takes_too_long_ends_and_says_so(grace: Operator) -> None:
     assert "ask for a shorter time" not in grace.get("/messages").text
 
 
+def test_the_dearer_a_page_the_more_seldom_it_is_asked_for(grace: Operator) -> None:
+    assert grace.get("/campaigns", Accept="text/event-stream").text.count(": no change") > 1
+    with transaction() as connection:
+        connection.execute(text("LOCK TABLE notifications IN ACCESS EXCLUSIVE MODE"))
+        stream = grace.get("/failures", Accept="text/event-stream").text
+    assert (stream.count("\nid: "), stream.count(": no change")) == (1, 0)
+    assert re.findall(r"^retry: (\d+)$", stream, re.M)[-1] == "8000"
+
+
+def test_a_worker_that_answers_and_consumes_nothing_is_named(grace: Operator, house: House) -> None:
+    client = house.valkey_client(0)
+    now = time.time()
+    beat = Heartbeat(
+        name="celery@hung",
+        pid=1,
+        pool="thread",
+        concurrency=32,
+        registered_tasks=20,
+        started_at=now - 900,
+        at=now,
+        active_tasks=0,
+        last_taken_at=None,
+        loop_seconds=240.0,
+        queues=list(QUEUES),
+        circuits_open={},
+        memory_bytes=1,
+        temp_free_percent=50.0,
+    )
+    workers.write(client, beat, {})
+    try:
+        page = grace.get("/workers").text
+    finally:
+        workers.goodbye(client, beat.name)
+    assert "there, but consume nothing: celery@hung" in page
+    assert "answers, but consumes nothing</span>" in page
+    assert "4\u00a0min before" in page
+
+
+def test_the_checks_say_what_everything_works_means(grace: Operator) -> None:
+    page = grace.get("/").text
+    for said in ("policy noeviction", "no limit is set", "beat has never looked", "nothing overdue", "no canary"):
+        assert said in page
+    flight = Flight(sent_at=time.time() - 12.4, arrived_at=time.time() - 12.4, seconds=0.035)
+    [line] = checks.lines({"components": {"canary": of_canaries({"sms": flight})}})
+    assert line.healthy
+    assert line.words.endswith("the last 12\u00a0s ago at the most, the slowest took 35\u00a0ms")
+
+
+def test_what_stays_together_is_not_broken_apart() -> None:
+    kinds = ("app.tasks.sms_tasks.send_otp_sms", "trip_delay_sms", "bulk_chunk_push")
+    assert [words.kind(name) for name in kinds] == ["OTP SMS", "trip delay SMS", "bulk chunk push"]
+    spans = [words.span(seconds) for seconds in (0.23, 2.44, 200)]
+    assert spans == ["230\u00a0ms", "2.4\u00a0s", "3\u00a0min 20\u00a0s"]
+    assert words.percent(1.234) == "1.2\u00a0%"
+
+
 def test_a_chart_keeps_its_gaps_and_its_scale() -> None:
     line = charts.line([1, None, 4, 2], upper=8)
     assert (line.last, line.most) == (2, 4)
@@ -97,3 +159,4 @@ def test_a_chart_keeps_its_gaps_and_its_scale() -> None:
     assert [charts.top(n) for n in (0, 1, 3, 7, 0.03, 120)] == [1, 1, 5, 10, 0.05, 200]
     [good, bad] = charts.bars([{"good": 3, "bad": 1}, {"good": 0, "bad": 0}], upper=4)
     assert (good.y, good.height, bad.y, bad.height) == (25.0, 75.0, 0.0, 25.0)
+    assert charts.bars([{"good": 900, "bad": 1}], upper=1000)[1].height == charts.LEAST  # one is seen

@@ -8,6 +8,8 @@ let stream;
 let silence;
 
 function say(state, words) {
+  // Only what is new: a screen reader reads out whatever is written there.
+  if (liveness.textContent === words) return;
   liveness.className = state;
   liveness.textContent = words;
 }
