@@ -9,8 +9,19 @@ import typer
 from rich.console import Console
 
 from app.messages.kinds import KINDS
+from app.notifications.status import Status
 
 console = Console(width=None if sys.stdout.isatty() else 120)
+
+#: How a terminal shows each status; a pipe or a file gets plain text.
+STYLES = {
+    Status.QUEUED: "cyan",
+    Status.SENDING: "cyan",
+    Status.SENT: "green",
+    Status.SKIPPED: "yellow",
+    Status.FAILED: "bold red",
+    Status.UNKNOWN: "red",
+}
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]

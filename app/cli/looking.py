@@ -12,12 +12,15 @@ from uuid import UUID
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+from sqlalchemy import Row
 
 from app.cli.campaign import summary
-from app.cli.console import AsJson, console
+from app.cli.console import STYLES, AsJson, console
 from app.core.database import transaction
 from app.notifications import campaign_store
 from app.notifications.following import Follower
+from app.notifications.status import Status
 
 #: Seconds between the looks of `tail`.
 LOOK = 0.5
@@ -55,10 +58,16 @@ def _follow_messages(as_json: bool) -> None:
             if as_json:
                 _print_json(message._asdict())
             else:
-                why = f"  {message.reason}" if message.reason else ""
-                when = message.finished_at.astimezone().strftime("%H:%M:%S")
-                console.print(f"{when}  {message.status:<8}{message.kind}{why}", markup=False, highlight=False)
+                _print_message(message)
         time.sleep(LOOK)
+
+
+def _print_message(message: Row[Any]) -> None:
+    when = message.finished_at.astimezone().strftime("%H:%M:%S")
+    status = (f"{message.status:<8}", STYLES[Status(message.status)])
+    line = Text.assemble((when, "dim"), "  ", status, message.kind)
+    # A line stays one, however narrow the window: what is piped is read by the line.
+    console.print(line.append(f"  {message.reason}") if message.reason else line, soft_wrap=True)
 
 
 def _print_campaign(campaign_id: UUID) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import typer
 from redis.exceptions import RedisError
 from rich.table import Table
+from rich.text import Text
 
-from app.cli.console import AsJson, console
+from app.cli.console import STYLES, AsJson, console
 from app.core.broker import broker
 from app.core.celery_app import QUEUES
 from app.core.database import transaction
@@ -22,6 +23,9 @@ from app.notifications.status import Status
 
 #: The exit code when a part can't be read.
 INCOMPLETE = 1
+
+#: What becomes of a run, with its style.
+OUTCOMES = {"successful": "green", "failed": "bold red", "retried": "cyan", "skipped": "yellow"}
 
 
 def stats(as_json: AsJson = False) -> None:
@@ -68,19 +72,30 @@ def _outbox() -> dict[str, Any]:
 
 
 def _show_messages(counts: list[dict[str, Any]]) -> None:
-    table = Table("Kind", *Status, title=f"Messages of the last {overview.WINDOW_HOURS} h", title_justify="left")
+    table = _table(f"Messages of the last {overview.WINDOW_HOURS} h", "Kind", {s.value: STYLES[s] for s in Status})
     for kind in sorted({row["kind"] for row in counts}):
         by_status = {row["status"]: row["count"] for row in counts if row["kind"] == kind}
-        table.add_row(kind, *(str(by_status.get(status, 0)) for status in Status))
+        table.add_row(kind, *(_count(by_status.get(status, 0)) for status in Status))
     console.print(table)
 
 
+def _table(title: str, first: str, counted: dict[str, str]) -> Table:
+    """A table of counts; `counted` are its columns with the style that each is shown in on a terminal."""
+    table = Table(first, title=title, title_justify="left", title_style="bold")
+    for name, style in counted.items():
+        table.add_column(name, style=style, justify="right")
+    return table
+
+
+def _count(number: int) -> Text:
+    """Nought is no news."""
+    return Text(str(number), "" if number else "not bold dim default")
+
+
 def _show_tasks(tasks: dict[str, Any]) -> None:
-    outcomes = ("successful", "failed", "retried", "skipped")
-    title = f"Runs of tasks in the last {overview.WINDOW_HOURS} h"
-    table = Table("Task", *outcomes, title=title, title_justify="left")
+    table = _table(f"Runs of tasks in the last {overview.WINDOW_HOURS} h", "Task", OUTCOMES)
     for name, counted in sorted(tasks["task_types"].items()):
-        table.add_row(name.removeprefix("app.tasks."), *(str(counted[outcome]) for outcome in outcomes))
+        table.add_row(name.removeprefix("app.tasks."), *(_count(counted[outcome]) for outcome in OUTCOMES))
     console.print(table)
     average = tasks["average_execution_time"]
     took = f", {average:.3f} s on average" if average is not None else ""
