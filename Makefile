@@ -20,7 +20,7 @@ test: $(READY) ## All tests, on real servers; ARGS are pytest's.
 approve: $(READY) ## Take what each kind of message says now for right; look at the diff of tests/approved.
 	$(BIN)/python -m pytest -q tests/unit/test_approved.py --approve
 
-pictures: $(READY) ## Take docs/pictures of what passengers see, anew; needs Chromium.
+pictures: $(READY) ## Take docs/pictures of what passengers and operators see, anew: 20 min; needs Chromium.
 	@exec $(BIN)/python -m sandbox.pictures
 
 faults: $(READY) ## Break each part of the platform and count what passengers got; ARGS=--list names the faults.

@@ -33,13 +33,14 @@ _CELERY = ("-m", "celery", "-A", "app.core.celery_app")
 class House:
     """The whole platform, its data and logs in `folder`; running inside `with`.
 
-    `api` and `passengers` are there once it runs; `ledger` holds what passengers received, and `address_file`
-    where the page is. Entering raises AlreadyRunning (another sandbox uses `folder`), ProcessFailed and
-    BinaryMissing.
+    `api`, `passengers` and `stand_ins` are there once it runs; `ledger` holds what passengers received, and
+    `address_file` where the page is. Entering raises AlreadyRunning (another sandbox uses `folder`), ProcessFailed
+    and BinaryMissing.
     """
 
     api: Api
     passengers: list[Passenger]
+    stand_ins: StandIns
 
     def __init__(self, folder: Path, screen: Screen) -> None:
         self.folder = folder.absolute()
@@ -59,7 +60,7 @@ class House:
             self._environment = environment(
                 database_url=database_url,
                 valkey_url=self._valkey.url,
-                stand_ins=self._stand_ins,
+                stand_ins=self.stand_ins,
                 payload_keys=payload_key(self.folder),
             ) | {"API_KEY": secrets.token_urlsafe(12)}
             self._migrate()
@@ -94,8 +95,8 @@ class House:
             self._screen.say("PostgreSQL started", f"127.0.0.1:{self._postgres.port}")
             self._valkey = undo.enter_context(ValkeyServer(self.folder / "valkey", durable=True))
             self._screen.say("Valkey started", f"127.0.0.1:{self._valkey.port}")
-            self._stand_ins = stand_ins.result()
-        self._screen.say("stand-ins started", self._stand_ins.summary)
+            self.stand_ins = stand_ins.result()
+        self._screen.say("stand-ins started", self.stand_ins.summary)
 
     def _database(self) -> str:
         with suppress(psycopg.errors.DuplicateDatabase):

@@ -1,7 +1,10 @@
-"""`python -m sandbox.pictures`: sends messages of each kind and takes docs/pictures of what passengers see."""
+"""`python -m sandbox.pictures`: sends messages of each kind, and takes docs/pictures of what passengers see, then
+of the operators' pages. With `passengers` or `operators`, only of these.
+"""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import sys
 import tempfile
@@ -13,6 +16,7 @@ from sandbox.demo import Desk
 from sandbox.environment import ROOT
 from sandbox.house import House
 from sandbox.inbox.app import Inbox
+from sandbox.pictures import operators
 from sandbox.pictures.camera import Camera, camera, pdf_page, save, together
 from sandbox.pictures.samples import Message, messages
 
@@ -26,16 +30,27 @@ _EMAILS = ("email-receipt", "email-cancellation", "email-confirmation")
 
 def main() -> int:
     """Take the pictures; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.pictures")
+    parser.add_argument("of", nargs="?", choices=("passengers", "operators"), help="without: of both")
+    of = parser.parse_args().of
     screen = Screen()
     with tempfile.TemporaryDirectory(prefix="pafar-pictures-") as name, camera() as chromium:
         folder = Path(name)
         folder.chmod(0o755)  # the database's own account must get in
-        with House(folder, screen) as house, _inbox(house) as inbox:
-            for message in messages():
-                _send(house, message)
-            screen.say("all messages received", f"{len(house.ledger.entries())}")
-            _take(house, inbox.url, chromium)
+        with House(folder, screen) as house:
+            if of != "operators":
+                _passengers(house, chromium, screen)
+            if of != "passengers":
+                operators.take(house, chromium, _PICTURES, screen)
     return 0
+
+
+def _passengers(house: House, chromium: Camera, screen: Screen) -> None:
+    with _inbox(house) as inbox:
+        for message in messages():
+            _send(house, message)
+        screen.say("all messages received", f"{len(house.ledger.entries())}")
+        _take(house, inbox.url, chromium)
 
 
 def _inbox(house: House) -> Inbox:
@@ -63,7 +78,7 @@ def _take(house: House, url: str, chromium: Camera) -> None:
     receipt, _, confirmation = mails
     save(together([pdf_page(_pdf(confirmation)), pdf_page(_pdf(receipt))]), _PICTURES / "documents.png")
     phones = [chromium.element(url, f".{channel}-screen", width=_TABLET) for channel in ("sms", "push")]
-    save(together(phones), _PICTURES / "phones.png")
+    save(together(phones, ground=phones[0].getpixel((0, 0))), _PICTURES / "phones.png")
     save(chromium.page(url, width=_WINDOW, height=900), _PICTURES / "inbox.png")
 
 

@@ -13,9 +13,12 @@ from typing import Any
 import pypdfium2  # type: ignore[import-untyped]
 from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 _GAP = 16  # pixels between pictures
 _GROUND = "#8a9499"  # between light and dark, so that both have an edge
+_PATIENCE = 30.0  # seconds for a page to be ready
 _PDF_SCALE = 1.5  # pixels a point: an A5 page is 630 wide
 
 
@@ -25,14 +28,27 @@ class Camera:
     def __init__(self, chromium: Chrome) -> None:
         self._chromium = chromium
 
-    def page(self, url: str, *, width: int, height: int | None = None, scheme: str = "light") -> Image.Image:
-        """The page on a screen so many pixels wide, whole if no `height` is given; `scheme` is light or dark."""
+    def page(
+        self, url: str, *, width: int, height: int | None = None, scheme: str = "light", ready: str = "body"
+    ) -> Image.Image:
+        """The page on a screen so many pixels wide, whole if no `height` is given; `scheme` is light or dark.
+
+        Taken once the CSS selector `ready` finds something.
+        """
         self._show(url, width, height or 600, scheme)
+        WebDriverWait(self._chromium, _PATIENCE).until(lambda c: c.find_elements(By.CSS_SELECTOR, ready))
         return self._take({"x": 0, "y": 0, "width": width, "height": height or self._measure("html")["height"]})
 
+    def link(self, selector: str) -> str:
+        """Where the first link that the CSS `selector` finds on the page leads."""
+        return str(self._chromium.find_element(By.CSS_SELECTOR, selector).get_attribute("href"))
+
     def element(self, url: str, selector: str, *, width: int) -> Image.Image:
-        """The first element that the CSS `selector` finds on a page so wide, whole."""
+        """The first element that the CSS `selector` finds on a page so wide, whole, and alone: others move it."""
         self._show(url, width, 900, "light")
+        self._chromium.execute_script(
+            "document.body.replaceChildren(document.querySelector(arguments[0]))", selector
+        )
         return self._take(self._measure(selector))
 
     def _show(self, url: str, width: int, height: int, scheme: str) -> None:
@@ -78,11 +94,11 @@ def pdf_page(content: bytes) -> Image.Image:
     return image
 
 
-def together(*rows: Sequence[Image.Image]) -> Image.Image:
-    """One picture of rows of pictures."""
+def together(*rows: Sequence[Image.Image], ground: Any = _GROUND) -> Image.Image:
+    """One picture of rows of pictures, on a ground of one colour."""
     width = max(sum(image.width + _GAP for image in row) for row in rows) + _GAP
     height = sum(max(image.height for image in row) + _GAP for row in rows) + _GAP
-    whole = Image.new("RGB", (width, height), _GROUND)
+    whole = Image.new("RGB", (width, height), ground)
     top = _GAP
     for row in rows:
         left = _GAP
@@ -94,5 +110,5 @@ def together(*rows: Sequence[Image.Image]) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a PNG of at most 256 colours, which is a third of the size."""
-    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    """Write a PNG. In all its colours: of 256 a pale ground or a small sign may get none of its own."""
+    image.save(path, optimize=True)
