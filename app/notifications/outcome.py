@@ -49,6 +49,8 @@ class Unanswered:
     """Final for a kind that is never sent twice."""
 
     reason: str
+    sent_count: int = 0
+    failed_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

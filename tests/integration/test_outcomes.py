@@ -177,3 +177,11 @@ def test_a_token_stays_when_only_the_message_was_refused(fcm: MemoryPush) -> Non
     deliver(submit.accept_now(PUSH, data.push()))
     with transaction() as connection:
         assert connection.execute(text("SELECT count(*) FROM device_tokens")).scalar_one() == 1
+
+
+def test_an_offer_that_broke_off_counts_its_phones_as_not_reached(fcm: MemoryPush) -> None:
+    fcm.script.append(OutcomeUnknown())
+    offer = {"device_tokens": ["one", "two"], "promotion_data": {"message": "10 % off"}}
+    message_id = submit.accept_now(KINDS["promotional_push"], offer)
+    assert isinstance(deliver(message_id), Unanswered)
+    assert (row(message_id) or {})["failed_count"] == 2

@@ -205,6 +205,26 @@ def test_a_push_goes_again_only_to_phones_it_has_not_reached(fcm: MemoryPush) ->
     assert [token for _, token in fcm.sent] == ["one", "two"]
 
 
+@pytest.mark.parametrize("other", [None, Rejected("no"), InvalidRecipient("gone")])
+def test_a_push_that_may_have_arrived_is_no_dead_letter(fcm: MemoryPush, other: ProviderError | None) -> None:
+    fcm.tokens |= {"refused": other} if other else {}
+    fcm.tokens["silent"] = OutcomeUnknown()
+    offer = {"device_tokens": list(fcm.tokens), "promotion_data": {"message": "10 % off"}}
+    message_id = submit.accept_now(KINDS["promotional_push"], offer)
+    assert isinstance(deliver(message_id), Unanswered)
+    message = row(message_id) or {}
+    assert (message["status"], message["failed_count"]) == ("unknown", len(fcm.tokens))
+    assert replayed() == 0
+
+
+def test_a_push_without_an_answer_and_without_time_left_is_no_dead_letter(fcm: MemoryPush) -> None:
+    message_id = submit.accept_now(PUSH, data.push())
+    change("UPDATE notifications SET valid_until = clock_timestamp() + interval '30 seconds'")
+    fcm.tokens["token-of-adas-phone"] = OutcomeUnknown(retry_after=60.0)
+    assert isinstance(deliver(message_id), Unanswered)
+    assert (status(message_id), replayed()) == ("unknown", 0)
+
+
 def test_the_command_demands_a_condition_and_knows_the_kinds(gateway: MemorySms) -> None:
     message_id = failed(gateway)
     for arguments in ((), ("--dry-run",), ("--kind", "carrier_pigeon"), ("--id", "no-id"), ("--since", "soon")):

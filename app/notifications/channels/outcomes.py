@@ -15,7 +15,7 @@ from app.core.redaction import redact
 from app.messages.base import Channel, Kind
 from app.messages.payloads import details
 from app.notifications import circuit
-from app.notifications.outcome import Failed, Postponed, Recordable, Unanswered
+from app.notifications.outcome import Failed, Postponed, Unanswered
 from app.notifications.store import Claim
 from app.providers.errors import Misconfigured, OutcomeUnknown, Permanent, ProviderError, RateLimited
 
@@ -60,7 +60,7 @@ def _alarm(channel: Channel, error: ProviderError | None) -> None:
         log.error("the channel is stopped", channel=str(channel), reason=reason(error))
 
 
-def not_accepted(held: Claim, kind: Kind, error: ProviderError) -> Recordable:
+def not_accepted(held: Claim, kind: Kind, error: ProviderError) -> Failed | Postponed | Unanswered:
     """What becomes of a message that was not accepted: later, never, or nobody knows."""
     if retriable(kind, error):
         wait = next_wait(held, error)

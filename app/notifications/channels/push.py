@@ -20,7 +20,7 @@ from app.notifications.channels.outcomes import (
     seconds_left,
     success,
 )
-from app.notifications.outcome import Failed, Postponed, Recordable, Sent
+from app.notifications.outcome import Failed, Postponed, Recordable, Sent, Unanswered
 from app.notifications.store import Claim
 from app.providers import registry
 from app.providers.base import Push, PushResult, Receipt
@@ -45,7 +45,7 @@ def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
         results = hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_in)
     except ProviderError as error:
         outcome = not_accepted(held, kind, error)
-        return replace(outcome, failed_count=len(tokens)) if isinstance(outcome, Failed) else outcome
+        return outcome if isinstance(outcome, Postponed) else replace(outcome, failed_count=len(tokens))
     pairs = list(zip(tokens, results, strict=True))
     with suppress(DatabaseUnavailable):  # then the next push finds them dead again
         devices.forget([token for token, result in pairs if isinstance(result, InvalidRecipient)])
@@ -86,7 +86,15 @@ def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushR
         )
     total_sent, total_failed = held.sent_count + told, held.failed_count + len(errors)
     if total_sent == 0:
-        return Failed(reason(errors[0][1]), failed_count=len(errors))
+        return _reached_nobody([e for _, e in errors])
     result = success(kind, payload, sent_count=total_sent, failed_count=total_failed)
     provider_id = accepted[0][1].provider_id if accepted else None
     return Sent(result, provider_id, sent_count=told, failed_count=len(errors))
+
+
+def _reached_nobody(errors: list[ProviderError]) -> Failed | Unanswered:
+    """Failed, and so to be replayed, is only what certainly no phone has got."""
+    unknown = next((e for e in errors if isinstance(e, OutcomeUnknown)), None)
+    if unknown:
+        return Unanswered(reason(unknown), failed_count=len(errors))
+    return Failed(reason(errors[0]), failed_count=len(errors))
