@@ -14,7 +14,7 @@ from app.maintenance.batches import done
 from app.messages.base import InvalidPayload
 from app.messages.kinds import KINDS
 from app.notifications import submit
-from app.providers.fcm import FID
+from app.providers.fcm_message import FID
 
 log = structlog.get_logger(__name__)
 

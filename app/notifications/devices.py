@@ -17,7 +17,7 @@ from sqlalchemy.types import String
 
 from app.core.database import transaction
 from app.core.errors import PafarError
-from app.providers.fcm import FID
+from app.providers.fcm_message import FID
 
 #: Days unseen after which a phone is stale: FCM calls it so when it has not connected for a month.
 #: https://firebase.google.com/docs/cloud-messaging/manage-tokens

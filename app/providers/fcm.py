@@ -20,28 +20,22 @@ from app.providers.errors import (
     Transient,
 )
 from app.providers.fcm_auth import AccessTokens, ServiceAccount
+from app.providers.fcm_message import content_of, target_of
 from app.providers.http import HttpClient
 from app.providers.http_exchange import HttpError, Request, Response
 
 GOOGLE = "https://fcm.googleapis.com"
 #: Bytes of notification and data that FCM takes.
 MAX_PAYLOAD = 4096
-#: Seconds that FCM keeps a message at most: 28 days.
-MAX_TTL = 2_419_200
-#: Bytes of an apns-collapse-id.
-MAX_COLLAPSE_ID = 64
-#: Android's notification channels, which a passenger may silence one by one; the app names them to the phone.
-TRIPS_CHANNEL, OFFERS_CHANNEL = "trips", "offers"
-#: Before a Firebase installation id, which names an app on a phone as a registration token does and is to take
-#: its place. No token begins so: it begins with 22 characters and a colon.
-#: https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages
-FID = "fid:"
+#: So many tokens of another project, and none of ours, are no chance: the service-account file is another app's.
+STRANGERS = 5
+_FOREIGN = "SENDER_ID_MISMATCH"
 
 #: FCM's error code, or Google's status where FCM gives none → what it means, and the seconds to wait when the
 #: answer names none. https://firebase.google.com/docs/cloud-messaging/error-codes
 _ERRORS: dict[str, tuple[type[ProviderError], float | None]] = {
     "UNREGISTERED": (InvalidRecipient, None),
-    "SENDER_ID_MISMATCH": (InvalidRecipient, None),
+    _FOREIGN: (InvalidRecipient, None),
     "INVALID_ARGUMENT": (Rejected, None),
     "THIRD_PARTY_AUTH_ERROR": (Misconfigured, None),  # our APNs key: no token is to blame
     "UNAUTHENTICATED": (Misconfigured, None),
@@ -60,6 +54,17 @@ _BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 _Answers = dict[str, Response | HttpError]
 
 
+class _Times:
+    """When a send of `timeout` seconds ends, and until when its access tokens must be there (`time.monotonic()`).
+
+    The other half is for FCM's answers: what is handed over too late can only end as unknown.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        now = time.monotonic()
+        self.half, self.end = now + timeout / 2, now + timeout
+
+
 class FcmProvider:
     """A PushProvider for the project of `account`. `base_url` is Google's, or a stand-in's."""
 
@@ -67,77 +72,69 @@ class FcmProvider:
         self._http = http
         self._url = f"{base_url.rstrip('/')}/v1/projects/{quote(account.project_id)}/messages:send"
         self._access = AccessTokens(account, http)
+        self._proven = False
+        self._strangers: set[str] = set()
 
     def send(self, message: Push, tokens: Sequence[str]) -> list[PushResult]:
         """Send to every token at once, once to one that is named twice; one result a token, in order.
 
-        A token that begins with FID is an installation id. Raises ProviderError when no token could be tried: no
-        access token, or Rejected for a payload above 4096 bytes (FCM would blame the token).
+        One that begins with `fid:` is an installation id. The HTTP client's timeout bounds all of it. Raises
+        ProviderError when no token could be tried: no access token, or Rejected for a payload above 4096 bytes
+        (FCM would blame the token).
         """
-        content = _content(message)
+        content = content_of(message)
         size = len(orjson.dumps({name: content[name] for name in ("notification", "data")}))
         if size > MAX_PAYLOAD:
             raise Rejected(f"the push has {size} bytes of title, body and data; allowed: {MAX_PAYLOAD}")
         if not tokens:
             return []
-        access = self._access.get()
-        answers = self._post(content, list(dict.fromkeys(tokens)), access)
+        times = _Times(self._http.timeout)
+        access = self._access.get(times.half)
+        answers = self._post(content, list(dict.fromkeys(tokens)), access, times)
         outcomes = {token: _outcome(answer) for token, answer in answers.items()}
         if stale := [token for token, answer in answers.items() if _is_stale(answer)]:
-            outcomes |= self._send_again(content, stale, access)
-        return [outcomes[token] for token in tokens]
+            outcomes |= self._send_again(content, stale, access, times)
+        return self._judged([outcomes[token] for token in tokens], tokens)
 
     def close(self) -> None:
         """End the kept connections."""
         self._http.close()
 
-    def _send_again(self, content: dict[str, Any], tokens: list[str], refused: str) -> dict[str, PushResult]:
+    def _send_again(
+        self, content: dict[str, Any], tokens: list[str], refused: str, times: _Times
+    ) -> dict[str, PushResult]:
         """Send with a new access token, once: the `refused` one was withdrawn before its time."""
         self._access.invalidate(refused)
         try:
-            access = self._access.get()
+            access = self._access.get(times.half)
         except ProviderError as error:
             return dict.fromkeys(tokens, error)
-        return {token: _outcome(answer) for token, answer in self._post(content, tokens, access).items()}
+        answers = self._post(content, tokens, access, times)
+        return {token: _outcome(answer) for token, answer in answers.items()}
 
-    def _post(self, content: dict[str, Any], tokens: list[str], access: str) -> _Answers:
+    def _judged(self, results: list[PushResult], tokens: Sequence[str]) -> list[PushResult]:
+        """Whether another project's tokens are strangers, or the account is the wrong one.
+
+        Only an account that FCM has taken a push from is proven right. Until then no such token is called
+        dead, since dead ones are deleted, and enough of them without one of ours stop the channel.
+        """
+        if any(isinstance(result, Receipt) for result in results):
+            self._proven = True
+        if self._proven:
+            return results
+        foreign = [_is_foreign(result) for result in results]
+        strangers = [token for token, is_foreign in zip(tokens, foreign, strict=True) if is_foreign]
+        self._strangers.update(strangers[:STRANGERS])
+        verdict = _stranger if len(self._strangers) < STRANGERS else _wrong_account
+        return [verdict() if is_foreign else r for r, is_foreign in zip(results, foreign, strict=True)]
+
+    def _post(self, content: dict[str, Any], tokens: list[str], access: str, times: _Times) -> _Answers:
         headers = {"Authorization": f"Bearer {access}", "Content-Type": "application/json"}
         requests = [
-            Request(url=self._url, headers=headers, body=orjson.dumps({"message": _target(token) | content}))
+            Request(url=self._url, headers=headers, body=orjson.dumps({"message": target_of(token) | content}))
             for token in tokens
         ]
-        return dict(zip(tokens, self._http.request_many(requests), strict=True))
-
-
-def _target(token: str) -> dict[str, Any]:
-    return {"fid": token.removeprefix(FID)} if token.startswith(FID) else {"token": token}
-
-
-def _content(message: Push) -> dict[str, Any]:
-    """The message without its target.
-
-    No collapse_key: FCM limits collapsible messages to 20 in a burst for a device. A tag replaces only what the
-    phone shows.
-    """
-    android: dict[str, Any] = {
-        "priority": "NORMAL" if message.offer else "HIGH",
-        "notification": {"channel_id": OFFERS_CHANNEL if message.offer else TRIPS_CHANNEL},
-    }
-    apns_headers = {"apns-priority": "5" if message.offer else "10", "apns-push-type": "alert"}
-    if message.tag:
-        android["notification"]["tag"] = message.tag
-        cut = message.tag.encode()[:MAX_COLLAPSE_ID].decode(errors="ignore")
-        apns_headers["apns-collapse-id"] = cut
-    if message.ttl is not None:
-        ttl = max(0, min(message.ttl, MAX_TTL))
-        android["ttl"] = f"{ttl}s"
-        apns_headers["apns-expiration"] = str(int(time.time()) + ttl)
-    return {
-        "notification": {"title": message.title, "body": message.body},
-        "data": {**message.data, "nid": message.reference},
-        "android": android,
-        "apns": {"headers": apns_headers, "payload": {"aps": {"sound": "default"}}},
-    }
+        return dict(zip(tokens, self._http.request_many(requests, deadline=times.end), strict=True))
 
 
 def _outcome(answer: Response | HttpError) -> PushResult:
@@ -156,6 +153,18 @@ def _outcome(answer: Response | HttpError) -> PushResult:
         kind = InvalidRecipient
     known = code if code in _ERRORS else str(answer.status)
     return kind(f"FCM answered {answer.status} ({known})", code=known, retry_after=answer.retry_after or wait)
+
+
+def _is_foreign(result: PushResult) -> bool:
+    return isinstance(result, ProviderError) and result.code == _FOREIGN
+
+
+def _stranger() -> ProviderError:
+    return Rejected("the token is another Firebase project's, or the service account is", code=_FOREIGN)
+
+
+def _wrong_account() -> ProviderError:
+    return Misconfigured("all tokens are another Firebase project's: the service account is wrong", code=_FOREIGN)
 
 
 def _error_of(answer: Response) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:

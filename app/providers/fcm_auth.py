@@ -86,13 +86,20 @@ class AccessTokens:
         self._ends_at = 0.0
         self._failure: tuple[float, ProviderError] | None = None
 
-    def get(self) -> str:
-        """A token that is good for some minutes. Raises ProviderError when there is none to be had."""
+    def get(self, deadline: float) -> str:
+        """A token that is good for some minutes, before `deadline` (`time.monotonic()`).
+
+        Raises ProviderError when there is none to be had by then.
+        """
         asked_at = time.monotonic()
-        with self._lock:
+        if not self._lock.acquire(timeout=max(deadline - asked_at, 0)):
+            raise Transient("another thread's wait for an access token took too long")
+        try:
             if self._token is None or time.monotonic() >= self._renew_at:
-                self._token = self._renewed(asked_at)
+                self._token = self._renewed(asked_at, deadline)
             return self._token
+        finally:
+            self._lock.release()
 
     def invalidate(self, token: str) -> None:
         """Forget `token`, which the server refused, unless a newer one has taken its place."""
@@ -100,12 +107,12 @@ class AccessTokens:
             if self._token == token:
                 self._token = None
 
-    def _renewed(self, asked_at: float) -> str:
+    def _renewed(self, asked_at: float, deadline: float) -> str:
         if self._failure and self._failure[0] >= asked_at:
             # It failed while we waited for the lock; else a thousand waiters would time out one by one.
             raise self._failure[1]
         try:
-            return self._fetch()
+            return self._fetch(deadline)
         except ProviderError as error:
             now = time.monotonic()
             if self._token is None or now >= self._ends_at or not isinstance(error, Transient):
@@ -114,9 +121,9 @@ class AccessTokens:
             self._renew_at = now + RENEW_AGAIN
             return self._token
 
-    def _fetch(self) -> str:
+    def _fetch(self, deadline: float) -> str:
         try:
-            response = self._http.request(self._grant())
+            response = self._http.request(self._grant(), deadline=deadline)
         except HttpError as error:
             refusal = error.as_provider_error("the OAuth token endpoint")
             # No message was sent, so a lost answer is no mystery here.

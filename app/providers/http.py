@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -44,8 +46,8 @@ class HttpClient:
         timeout: float = 15.0,
         multiplex: bool = True,
     ) -> None:
+        self.timeout = timeout
         self._connections = connections
-        self._timeout = timeout
         self._options: dict[int, Any] = {
             pycurl.POST: 1,
             pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
@@ -79,19 +81,28 @@ class HttpClient:
             file.write(authorities)
         return {pycurl.CAINFO: f"/proc/self/fd/{memory}"}
 
-    def request(self, request: Request) -> Response:
-        """POST one request and wait for the answer. Raises HttpError."""
-        answer = self.request_many([request])[0]
+    def request(self, request: Request, *, deadline: float = math.inf) -> Response:
+        """POST one request and wait for the answer, as `request_many` does. Raises HttpError."""
+        answer = self.request_many([request], deadline=deadline)[0]
         if isinstance(answer, HttpError):
             raise answer
         return answer
 
-    def request_many(self, requests: Sequence[Request]) -> list[Response | HttpError]:
-        """POST all at once and wait for all the answers, in the order of the requests."""
+    def request_many(
+        self, requests: Sequence[Request], *, deadline: float = math.inf
+    ) -> list[Response | HttpError]:
+        """POST all at once and wait for all the answers, in the order of the requests.
+
+        `deadline` (`time.monotonic()`) is the end of the whole call where that is sooner than the timeout's.
+        """
         with self._lock:
             if self._engine is None:
-                self._engine = _Engine(self._options, self._connections, self._timeout)
-            answers = asyncio.run_coroutine_threadsafe(self._engine.answer(requests), self._engine.loop)
+                self._engine = _Engine(self._options, self._connections)
+            start = time.monotonic()
+            end = min(start + self.timeout, deadline)
+            answers = asyncio.run_coroutine_threadsafe(
+                self._engine.answer(requests, start, end), self._engine.loop
+            )
         return answers.result()
 
     def close(self) -> None:
@@ -110,10 +121,9 @@ class HttpClient:
 class _Engine:
     """The thread that owns the connections of one client in one process."""
 
-    def __init__(self, options: Mapping[int, Any], connections: int, timeout: float) -> None:
+    def __init__(self, options: Mapping[int, Any], connections: int) -> None:
         self.loop = asyncio.new_event_loop()
         self._options = options
-        self._timeout = timeout
         self._slots = asyncio.Semaphore(connections * STREAMS)
         self._stopping = asyncio.Event()
         self._multi = pycurl.AsyncCurlMulti()
@@ -130,9 +140,9 @@ class _Engine:
         self._thread.join()
         _engines.remove(self)
 
-    async def answer(self, requests: Sequence[Request]) -> list[Response | HttpError]:
-        start = self.loop.time()
-        return await asyncio.gather(*(self._answer_one(request, start) for request in requests))
+    async def answer(self, requests: Sequence[Request], start: float, end: float) -> list[Response | HttpError]:
+        """The answers until `end`; both moments are `time.monotonic()`, which is the loop's clock."""
+        return await asyncio.gather(*(self._answer_one(request, start, end) for request in requests))
 
     def _run(self) -> None:
         self.loop.run_until_complete(self._serve())
@@ -144,14 +154,17 @@ class _Engine:
             await asyncio.wait(under_way)
         await self._multi.aclose()
 
-    async def _answer_one(self, request: Request, start: float) -> Response | HttpError:
+    async def _answer_one(self, request: Request, start: float, end: float) -> Response | HttpError:
+        patience = (end - start) / 2
+        if patience <= 0:
+            return HttpError("the deadline has passed", sent=False)
         try:
-            async with asyncio.timeout_at(start + self._timeout / 2):
+            async with asyncio.timeout_at(start + patience):
                 await self._slots.acquire()
         except TimeoutError:
-            return HttpError(f"no free connection within {self._timeout / 2:g} s", sent=False)
+            return HttpError(f"no free connection within {patience:g} s", sent=False)
         try:
-            return await self._exchange(request, start + self._timeout)
+            return await self._exchange(request, end)
         finally:
             self._slots.release()
 

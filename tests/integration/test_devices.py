@@ -18,7 +18,8 @@ from app.models import User
 from app.notifications import devices, submit
 from app.notifications.deliver import deliver
 from app.notifications.devices import Device, UnknownUser
-from app.notifications.outcome import Sent
+from app.notifications.outcome import Failed, Sent
+from app.providers import registry
 from sandbox.standins.fcm import apns_error, bad_request, fcm_error
 from sandbox.standins.script import Behaviour
 from tests import data
@@ -174,6 +175,18 @@ def test_only_what_fcm_calls_dead_is_forgotten(house: House, answer: Behaviour, 
     deliver(submit.accept_now(KINDS["booking_confirmation_push"], data.push(targets(ada))))
     assert set(targets(ada)) == ({"well", "ill", f"fid:{INSTALLATION}"} if stays else {"well"})
     assert [push["token"] for push in house.ledger.entries("push")] == ["well"]
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_wrong_service_account_forgets_no_phone(house: House, count: int) -> None:
+    ada = make_user()
+    for number in range(count):
+        seen(ada, f"phone-{number}")
+    house.fcm.tokens.update(dict.fromkeys(targets(ada), fcm_error("SENDER_ID_MISMATCH")))
+    registry.close()  # a process that has not sent yet
+    outcome = deliver(submit.accept_now(KINDS["booking_confirmation_push"], data.push(targets(ada))))
+    assert isinstance(outcome, Failed)
+    assert len(targets(ada)) == count
 
 
 def test_an_installation_id_is_told_as_a_token_is(house: House) -> None:

@@ -19,7 +19,7 @@ from app.providers.errors import (
     Rejected,
     Transient,
 )
-from app.providers.fcm import FcmProvider
+from app.providers.fcm import STRANGERS, FcmProvider
 from sandbox.standins.fcm import PROJECT, FcmStandIn, apns_error, bad_request, fcm_error
 from sandbox.standins.ledger import Ledger
 from sandbox.standins.script import ACCEPT_THEN_DROP, DROP, HANG, Behaviour, answer
@@ -28,6 +28,7 @@ from tests.providers.fcm_bench import connect, outcome
 from tests.providers.suites import PUSH, PushSuite
 
 BAD = "INVALID_ARGUMENT"
+FOREIGN = "SENDER_ID_MISMATCH"
 
 
 class TestFcm(PushSuite):
@@ -70,6 +71,15 @@ def test_apns_gets_its_own_words(provider: FcmProvider, fcm: FcmStandIn) -> None
     assert "collapse_key" not in message["android"]
 
 
+def test_browsers_get_lifetime_urgency_and_replacement(provider: FcmProvider, fcm: FcmStandIn) -> None:
+    provider.send(Push(reference="r", title="t", body="b", tag="trip-B1", ttl=600), ["token"])
+    provider.send(Push(reference="r", title="t", body="b", offer=True), ["token"])
+    news, offer = (message["webpush"] for message in fcm.messages)
+    assert news["headers"] == {"TTL": "600", "Urgency": "high"}
+    assert news["notification"] == {"tag": "trip-B1", "renotify": True}
+    assert offer == {"headers": {"Urgency": "low"}}
+
+
 def test_an_offer_wakes_no_phone(provider: FcmProvider, fcm: FcmStandIn) -> None:
     provider.send(Push(reference="r", title="t", body="b", offer=True), ["token"])
     [message] = fcm.messages
@@ -109,7 +119,6 @@ def test_too_much_is_refused_before_it_is_sent(provider: FcmProvider, fcm: FcmSt
     ("behaviour", "kind", "code", "wait"),
     [
         (fcm_error("UNREGISTERED"), InvalidRecipient, "UNREGISTERED", None),
-        (fcm_error("SENDER_ID_MISMATCH"), InvalidRecipient, "SENDER_ID_MISMATCH", None),
         (fcm_error(BAD), Rejected, BAD, None),
         (fcm_error(BAD, bad_request("message.data[0].value")), Rejected, BAD, None),
         (fcm_error(BAD, bad_request("message.token")), InvalidRecipient, BAD, None),
@@ -145,6 +154,33 @@ def test_what_an_answer_means(
     assert isinstance(error, ProviderError)
     assert (type(error), error.code, error.retry_after) == (kind, code, wait)
     assert fcm.grants == 1
+
+
+def test_another_projects_token_is_dead_only_to_an_account_that_is_proven_right(
+    provider: FcmProvider, fcm: FcmStandIn
+) -> None:
+    fcm.tokens["stranger"] = fcm_error(FOREIGN)
+    assert [type(error) for error in provider.send(PUSH, ["stranger"])] == [Rejected]
+    results = provider.send(PUSH, ["stranger", "ours"])
+    assert [type(result) for result in results] == [InvalidRecipient, Receipt]
+    assert [type(error) for error in provider.send(PUSH, ["stranger"])] == [InvalidRecipient]
+
+
+@pytest.mark.parametrize("at_once", [1, STRANGERS])
+def test_strangers_alone_mean_that_the_service_account_is_wrong(
+    provider: FcmProvider, fcm: FcmStandIn, at_once: int
+) -> None:
+    tokens = [f"stranger-{number}" for number in range(STRANGERS)]
+    fcm.tokens.update(dict.fromkeys(tokens, fcm_error(FOREIGN)) | {"gone": fcm_error("UNREGISTERED")})
+    provider.send(PUSH, [tokens[0]] * STRANGERS)  # one phone, however often, proves nothing
+    errors = [e for start in range(0, STRANGERS, at_once) for e in provider.send(PUSH, tokens[start:][:at_once])]
+    assert {type(error) for error in errors[:-1]} == {Rejected if at_once == 1 else Misconfigured}
+    assert type(errors[-1]) is Misconfigured
+    assert [type(error) for error in provider.send(PUSH, [*tokens[:2], "gone"])] == [
+        Misconfigured,
+        Misconfigured,
+        InvalidRecipient,
+    ]
 
 
 @pytest.mark.parametrize("behaviour", [ACCEPT_THEN_DROP, DROP])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -159,3 +160,39 @@ def test_another_accounts_key_gets_no_access_token(
     with pytest.raises(Misconfigured, match="invalid_grant"):
         outcome(provider)
     provider.close()
+
+
+def test_a_send_with_two_access_tokens_ends_within_its_timeout(
+    fcm: FcmStandIn, authority: Authority, tmp_path: Path
+) -> None:
+    fcm.grant_script += [slow(1.2), HANG]
+    fcm.tokens["token"] = answer(401, {"error": {"status": "UNAUTHENTICATED"}})
+    with connect(fcm, authority, tmp_path, timeout=4) as provider:
+        began = time.monotonic()
+        assert type(outcome(provider)) is Transient
+        assert time.monotonic() - began < 4
+
+
+def test_a_late_access_token_leaves_the_push_unsent(
+    fcm: FcmStandIn, ledger: Ledger, authority: Authority, tmp_path: Path
+) -> None:
+    fcm.grant_script.append(slow(2.5))
+    with connect(fcm, authority, tmp_path, timeout=4) as provider, pytest.raises(Transient):
+        outcome(provider)
+    assert ledger.entries("push") == []
+
+
+def test_nobody_waits_longer_for_an_access_token_because_another_does(
+    fcm: FcmStandIn, authority: Authority, tmp_path: Path
+) -> None:
+    fcm.grant_script += [HANG] * 8
+    with connect(fcm, authority, tmp_path, timeout=4) as provider, ThreadPoolExecutor(8) as pool:
+
+        def seconds(number: int) -> float:
+            time.sleep(number / 4)  # or all would share the first one's failure
+            began = time.monotonic()
+            with pytest.raises(Transient):
+                outcome(provider)
+            return time.monotonic() - began
+
+        assert max(pool.map(seconds, range(8))) < 4
