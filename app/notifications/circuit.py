@@ -9,7 +9,14 @@ from typing import TypeVar
 
 from app.core.breaker import Breaker
 from app.messages.base import Channel
-from app.providers.errors import Misconfigured, OutcomeUnknown, ProviderError, RateLimited, Transient
+from app.providers.errors import (
+    Misconfigured,
+    OutcomeUnknown,
+    ProviderError,
+    RateLimited,
+    RecipientBusy,
+    Transient,
+)
 
 T = TypeVar("T")
 
@@ -55,7 +62,7 @@ def note(channel: Channel, error: ProviderError) -> None:
     breaker = _breakers[channel]
     if isinstance(error, Misconfigured):
         breaker.trip()
-    elif isinstance(error, Transient | OutcomeUnknown) and not isinstance(error, RateLimited):
+    elif isinstance(error, Transient | OutcomeUnknown) and not isinstance(error, RateLimited | RecipientBusy):
         breaker.failed()
     else:
         breaker.succeeded()  # it answered, so it is there

@@ -2,7 +2,8 @@
 
 ProviderError
 ├─ Transient          could not deliver now: try again
-│  └─ RateLimited     told to wait: try again, without using up an attempt
+│  ├─ RateLimited     told to wait: try again, without using up an attempt
+│  └─ RecipientBusy   this recipient can't be reached now, others can: try again much later
 ├─ OutcomeUnknown     sent, but no answer came: the kind decides
 └─ Permanent          will never work
    ├─ InvalidRecipient    the address, number or token is dead
@@ -34,6 +35,10 @@ class Transient(ProviderError):
 
 class RateLimited(Transient):
     """The provider asked us to wait."""
+
+
+class RecipientBusy(Transient):
+    """The recipient can't be reached for the time being."""
 
 
 class OutcomeUnknown(ProviderError):

@@ -11,7 +11,14 @@ from typing import get_args
 import certifi
 
 from app.providers.base import Email, Receipt
-from app.providers.errors import InvalidRecipient, Misconfigured, ProviderError, Rejected, Transient
+from app.providers.errors import (
+    InvalidRecipient,
+    Misconfigured,
+    ProviderError,
+    RecipientBusy,
+    Rejected,
+    Transient,
+)
 from app.providers.mime import build, parse_sender, recipient
 from app.providers.smtp_login import Refused, Security, Server
 from app.providers.smtp_pool import Limits, Pool
@@ -22,8 +29,13 @@ from app.providers.smtp_wire import Reply
 _SESSION_STAGES = {"greeting", "EHLO", "STARTTLS", "AUTH"}
 #: Login or encryption is missing or refused, whatever the command (RFC 4954 6, RFC 3207 4).
 _ACCESS_CODES = {530, 534, 535, 538}
-#: 5.1.z speaks of an address; these two of the sender's (RFC 3463 3.2), which some servers judge at RCPT.
-_SENDER_CODES = {"5.1.7", "5.1.8"}
+#: x.1.z speaks of an address; these two of the sender's (RFC 3463 3.2), which some servers judge at RCPT.
+_SENDER = (".1.7", ".1.8")
+#: Refusals of MAIL that are about this message's parameters (RFC 5321 4.1.1.11, RFC 1870 6); any other is about
+#: the sender, who is the same in every message.
+_PARAMETER_CODES = {500, 501, 503, 504, 552, 555}
+#: Seconds before a recipient is tried again: greylisting wants 5 to 15 min, and a full mailbox some time.
+RECIPIENT_WAIT = 300.0
 #: How servers name what they queued: "queued as 4CkF5q" (Postfix), "id=1rQ2-0001" (Exim).
 _QUEUE_ID = re.compile(r"(?:\bqueued as |\bid=)([\w.-]+)", re.IGNORECASE)
 
@@ -81,8 +93,9 @@ class SmtpProvider:
     def send(self, message: Email) -> Receipt:
         """Hand over one e-mail. Raises ProviderError; `provider_id` is the server's queue id, or the Message-ID.
 
-        Transient: not connected, timed out or lost before the end of the message, 4yz. OutcomeUnknown: lost after
-        it. Misconfigured: login, encryption, certificate. InvalidRecipient: 5.1.z at RCPT. Rejected: other 5yz.
+        Transient: not connected, timed out or lost before the end of the message, 4yz; of the recipient's own,
+        RecipientBusy. OutcomeUnknown: lost after it. Misconfigured: login, encryption, certificate, a refused
+        sender. InvalidRecipient: 5.1.z at RCPT. Rejected: other 5yz.
         """
         deadline = time.monotonic() + self._deadline
         to = recipient(message.to)
@@ -139,12 +152,26 @@ def _meaning(refusal: Refused) -> ProviderError:
     reply, stage = refusal.reply, refusal.stage
     said = f"the SMTP server refused {stage} with {reply.status}"
     if reply.code < 500:
+        if stage == "RCPT" and not _is_everybodys(reply):
+            return RecipientBusy(said, code=reply.status, retry_after=RECIPIENT_WAIT)
         return Transient(said, code=reply.status)
-    if stage in _SESSION_STAGES or reply.code in _ACCESS_CODES:
+    if stage in _SESSION_STAGES or reply.code in _ACCESS_CODES or _blames_sender(refusal):
         return Misconfigured(said, code=reply.status)
-    if stage == "RCPT" and reply.enhanced.startswith("5.1.") and reply.enhanced not in _SENDER_CODES:
+    if stage == "RCPT" and reply.enhanced.startswith("5.1."):
         return InvalidRecipient(said, code=reply.status)
     return Rejected(said, code=reply.status)
+
+
+def _is_everybodys(reply: Reply) -> bool:
+    """Whether a 4yz at RCPT would meet any recipient: the server closes, is in trouble or looks up the sender."""
+    return reply.code == 421 or reply.enhanced.startswith("4.3.") or reply.enhanced.endswith(_SENDER)
+
+
+def _blames_sender(refusal: Refused) -> bool:
+    """Whether a 5yz means that SMTP_FROM or the account is wrong."""
+    reply = refusal.reply
+    at_mail = refusal.stage == "MAIL" and reply.code not in _PARAMETER_CODES
+    return at_mail or (reply.enhanced.startswith("5.1.") and reply.enhanced.endswith(_SENDER))
 
 
 def _queue_id(reply: Reply, to: str) -> str:

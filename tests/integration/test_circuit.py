@@ -22,6 +22,7 @@ from app.providers.errors import (
     OutcomeUnknown,
     ProviderError,
     RateLimited,
+    RecipientBusy,
     Rejected,
     Transient,
 )
@@ -114,7 +115,10 @@ def test_an_answer_in_between_starts_the_count_anew(gateway: MemorySms) -> None:
     assert is_let_through(gateway)
 
 
-@pytest.mark.parametrize("error", [InvalidRecipient("dead"), Rejected("spam"), RateLimited(retry_after=60.0)])
+@pytest.mark.parametrize(
+    "error",
+    [InvalidRecipient("dead"), Rejected("spam"), RateLimited(retry_after=60.0), RecipientBusy(retry_after=300.0)],
+)
 def test_what_is_not_the_providers_fault_never_opens_it(gateway: MemorySms, error: ProviderError) -> None:
     fail(gateway, *[error] * (2 * THRESHOLD))
     assert is_let_through(gateway)

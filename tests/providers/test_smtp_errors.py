@@ -13,6 +13,7 @@ from app.providers.errors import (
     Misconfigured,
     OutcomeUnknown,
     ProviderError,
+    RecipientBusy,
     Rejected,
     Transient,
 )
@@ -32,10 +33,21 @@ from tests.providers.smtp_bench import ADDRESS, CHUNKED, ONE_BY_ONE, PIPELINED, 
         ("MAIL", "421 4.7.0 too busy", Transient),
         ("MAIL", "451 4.7.1 greylisted", Transient),
         ("MAIL", "530 5.7.0 log in first", Misconfigured),
-        ("MAIL", "553 5.7.1 not your sender address", Rejected),
-        ("RCPT", "450 4.2.1 busy", Transient),
+        ("MAIL", "553 5.7.1 not your sender address", Misconfigured),
+        ("MAIL", "550 no", Misconfigured),
+        ("MAIL", "501 5.1.7 bad sender address", Misconfigured),
+        ("MAIL", "552 5.3.4 too big", Rejected),
+        ("MAIL", "555 5.5.4 unknown parameter", Rejected),
+        ("RCPT", "450 4.2.1 busy", RecipientBusy),
+        ("RCPT", "452 4.2.2 mailbox full", RecipientBusy),
+        ("RCPT", "451 4.7.1 greylisted", RecipientBusy),
+        ("RCPT", "450 later", RecipientBusy),
+        ("RCPT", "451 4.3.0 queue full", Transient),
+        ("RCPT", "450 4.1.8 sender's domain not found", Transient),
+        ("RCPT", "421 4.7.0 too many", Transient),
         ("RCPT", f"550 5.1.1 <{ADDRESS}> is unknown", InvalidRecipient),
-        ("RCPT", "550 5.1.8 the sender's domain is unknown", Rejected),
+        ("RCPT", "550 5.1.7 the sender is unknown", Misconfigured),
+        ("RCPT", "550 5.1.8 the sender's domain is unknown", Misconfigured),
         ("RCPT", "550 5.7.1 policy", Rejected),
         ("RCPT", "550 no", Rejected),
         ("DATA", "452 4.3.1 disk full", Transient),
@@ -60,6 +72,7 @@ def test_a_refusal_has_its_meaning_and_the_next_message_goes(
     assert type(caught.value) is meaning
     assert caught.value.code == reply[: 9 if reply[4].isdigit() else 3]
     assert ADDRESS not in str(caught.value)
+    assert caught.value.retry_after == (300 if meaning is RecipientBusy else None)
 
     provider.send(email(2))
     assert smtp.sessions() == [2 if at == "AUTH" or reply.startswith("421") else 1]
