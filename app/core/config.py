@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     sms_to_field: FieldName = "to"
     sms_message_field: FieldName = "message"
     sms_from_field: FieldName = "from"
+    sms_validity_field: FieldName = "validity_period"  # "none": the gateway takes no such field
     sms_id_path: FieldPath | None = None
     sms_allowed_countries: Countries | None = None
     otp_limit_per_10_minutes: Most = 3

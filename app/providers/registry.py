@@ -100,6 +100,7 @@ def _gateway(settings: Settings) -> SmsHttpProvider:
             to=settings.sms_to_field,
             message=settings.sms_message_field,
             sender=settings.sms_from_field,
+            validity=None if settings.sms_validity_field == "none" else settings.sms_validity_field,
             auth_header=settings.sms_auth_header,
             id_path=settings.sms_id_path,
         ),

@@ -46,6 +46,9 @@ _CODES: dict[str, type[ProviderError]] = {
     **dict.fromkeys(("internal_error", "server_error", "unavailable", "service_unavailable"), Transient),
     **dict.fromkeys(("unauthorized", "no_credit", "insufficient_balance", "insufficient_funds"), Misconfigured),
 }
+#: Seconds that operators keep a text at most: 72 h. With a longer one some let it fail at once.
+#: http://blog.esendex.com/support/post/Changes-to-the-Message-Validity-Period.aspx
+MAX_VALIDITY = 72 * 3600
 _ID_FIELDS = ("id", "message_id", "sid")
 #: Short words and numbers only: a gateway may quote the recipient or the text in its error.
 _CODE = re.compile(r"[A-Za-z_.-]{1,40}|\d{1,5}")
@@ -55,13 +58,15 @@ _CODE = re.compile(r"[A-Za-z_.-]{1,40}|\d{1,5}")
 class Dialect:
     """What a gateway calls things: the fields of its JSON, and the header that takes the key for `{key}`.
 
-    `id_path` is where the answer has the message's id, as "data.0.id"; None looks for `id`, `message_id` and
-    `sid`, at the top level and in an object under `message` or `data`.
+    `validity` takes the seconds that a text may still be tried; None leaves it out. `id_path` is where the answer
+    has the message's id, as "data.0.id"; None looks for `id`, `message_id` and `sid`, at the top level and in an
+    object under `message` or `data`.
     """
 
     to: str = "to"
     message: str = "message"
     sender: str = "from"
+    validity: str | None = "validity_period"
     auth_header: str = "Authorization: Bearer {key}"
     id_path: str | None = None
 
@@ -69,8 +74,8 @@ class Dialect:
 class SmsHttpProvider:
     """An SmsProvider for a gateway that takes one text as one flat JSON object.
 
-    `validity_period` (seconds) is added when the message has a limit, and the reference goes as
-    Idempotency-Key. A 2xx answer is a refusal when it has an `error`, `success` false, or the `status`
+    How long it may be tried is added when the message has a limit, and the reference goes as Idempotency-Key.
+    A 2xx answer is a refusal when it has an `error`, `success` false, or the `status`
     "failed" or "rejected". A refusal is about the number when the error's (or the answer's) `field` is the
     number's or its `code` (or an `error` that is a word) is "invalid_number".
 
@@ -104,8 +109,8 @@ class SmsHttpProvider:
     def _request(self, message: Sms) -> Request:
         names = self._dialect
         body: dict[str, Any] = {names.to: message.to, names.message: message.text, names.sender: self._sender}
-        if message.valid_for is not None:
-            body["validity_period"] = message.valid_for
+        if names.validity and message.valid_for is not None:
+            body[names.validity] = min(message.valid_for, MAX_VALIDITY)
         headers = self._headers | {"Idempotency-Key": quote(message.reference)}
         return Request(url=self._url, headers=headers, body=orjson.dumps(body))
 

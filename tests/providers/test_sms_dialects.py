@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+import orjson
 import pytest
 
 from app.core.config import get_settings
@@ -16,6 +17,7 @@ from app.providers.sms_http import Dialect, SmsHttpProvider
 from sandbox.standins.ledger import Ledger
 from sandbox.standins.script import answer
 from sandbox.standins.sms import SmsStandIn
+from tests.providers.echo import Echo
 from tests.providers.suites import SMS
 
 API_KEY = "an-api-key"
@@ -99,3 +101,22 @@ def test_the_settings_reach_the_gateway(ledger: Ledger, environment: pytest.Monk
         assert registry.sms().send(SMS) == Receipt("x1")
     [entry] = ledger.entries("sms")
     assert (entry["to"], entry["message"], entry["sender"]) == (SMS.to, SMS.text, "Pafar")
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "sent"),
+    [(None, "validity_period", 259_200), ("ttl", "ttl", 259_200), ("none", "none", None)],
+)
+def test_how_long_a_text_may_be_tried_has_its_name_and_its_limit(
+    environment: pytest.MonkeyPatch, name: str | None, field: str, sent: int | None
+) -> None:
+    with Echo() as gateway:
+        environment.setenv("SMS_API_URL", gateway.url)
+        environment.setenv("SMS_API_KEY", API_KEY)
+        if name:
+            environment.setenv("SMS_VALIDITY_FIELD", name)
+        with pytest.raises(OutcomeUnknown):  # an echo is no receipt
+            registry.sms().send(Sms(reference="r", to=SMS.to, text="Seat 4A", valid_for=864_000))
+        [body] = gateway.bodies
+    assert orjson.loads(body).get(field) == sent
+    assert len(orjson.loads(body)) == (3 if sent is None else 4)

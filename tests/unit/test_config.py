@@ -52,6 +52,7 @@ def test_every_malformed_setting_is_named_and_none_is_repeated(empty: pytest.Mon
         "SMS_API_URL": "ftp://gateway",
         "SMS_AUTH_HEADER": "Bearer token",
         "SMS_TO_FIELD": "to number",
+        "SMS_VALIDITY_FIELD": "valid for",
         "SMS_ID_PATH": "data..id",
         "SMS_ALLOWED_COUNTRIES": "Atlantis",
         "OTP_LIMIT_PER_DAY": "-17",
