@@ -103,8 +103,8 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
         """The plain function; in a worker, a wake-up without arguments sends the row that its id names."""
         if self.request.called_directly:
             return super().__call__(*args, **kwargs)
-        if args or kwargs:
-            return self.run(*args, **kwargs)
+        if args or kwargs:  # as the function does it, which would miss its parameters one by one
+            return self.send_now(**self._named(args, kwargs))
         return self._conclude(lambda: submit.find(str(self.request.id)))
 
     def send_now(self, **arguments: Any) -> Result:
@@ -146,6 +146,7 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
         self, arguments: Mapping[str, Any], task_id: str, error: DatabaseUnavailable, **options: Any
     ) -> AsyncResult[Result]:
         """The database is away: the worker makes the row when it first sees the task."""
+        submit.check(self.kind, arguments)
         try:
             with broker.producer() as producer:
                 return self._send((), dict(arguments), task_id=task_id, producer=producer, retry=False, **options)
@@ -158,9 +159,9 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
         return super().apply_async(args, kwargs, **options)
 
     def _named(self, args: Any, kwargs: Any) -> dict[str, Any]:
-        """The arguments by parameter name. Raises InvalidPayload for one too many or too few."""
+        """The arguments by parameter name; what is missing is named with the bad ones. Raises InvalidPayload."""
         try:
-            return inspect.signature(self.run).bind(*args, **kwargs).arguments
+            return inspect.signature(self.run).bind_partial(*args, **kwargs).arguments
         except TypeError as error:
             raise InvalidPayload(f"{self.__name__}: {error}") from None
 

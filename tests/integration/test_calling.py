@@ -82,9 +82,29 @@ def test_bad_arguments_are_refused_at_once_and_every_bad_field_is_named(house: H
     for field in ("user_email", "user_name", "booking_data.seats", "booking_data.currency"):
         assert field in str(error.value)
     assert "not an address" not in str(error.value)
-    with pytest.raises(InvalidPayload, match="user_name"):
-        send_booking_confirmation_email.delay("ada@example.com", booking_data={})  # type: ignore[call-arg]
     assert rows() == []
+
+
+MISSING = r"^phone_number: is missing, but required; user_name: is missing.*; booking_data.seats: is missing"
+
+
+def test_all_missing_parameters_are_named_with_the_missing_keys(house: House) -> None:
+    some = {"booking_data": {"booking_reference": "PF7K2QXM"}}
+    with pytest.raises(InvalidPayload, match=MISSING):
+        send_booking_confirmation_sms.apply_async(kwargs=some)
+    with pytest.raises(InvalidPayload, match="unexpected keyword argument 'seat'"):
+        send_booking_confirmation_sms.delay(**data.sms(), seat="12")  # type: ignore[call-arg]
+    result = celery_app.send_task(send_booking_confirmation_sms.name, kwargs=some)  # from another program
+    with pytest.raises(InvalidPayload, match=MISSING):
+        result.get(timeout=SOON)
+    assert rows() == []
+
+
+@pytest.mark.usefixtures("no_database")
+def test_what_can_not_be_sent_is_refused_with_the_database_away_too(house: House) -> None:
+    with pytest.raises(InvalidPayload, match="phone_number: is missing"):
+        send_booking_confirmation_sms.apply_async(kwargs={"user_name": "Ada Obi"})
+    assert house.valkey_client(1).llen("sms") == 0
 
 
 def test_a_countdown_waits_in_the_row(house: House) -> None:
