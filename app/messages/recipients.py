@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Any, cast
 
 import phonenumbers
@@ -17,7 +18,7 @@ MAX_TOKEN_LENGTH = 4096
 
 _TOKEN = re.compile(rf"[!-~]{{1,{MAX_TOKEN_LENGTH}}}")
 #: No letters: the parser would find a number in the middle of a sentence. Blanks and dashes as phones copy them.
-_DIALABLE = re.compile(r"\+?[0-9 ().\-/\u00a0\u2009\u202f\u2010-\u2015]{3,40}")
+_DIALABLE = re.compile(r"\(?\+?[0-9 ().\-/\u00a0\u2009\u202f\u2010-\u2015]{3,40}")
 _MOBILE = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 #: What else a number can be, where the plan tells: none of these takes texts at an ordinary price.
 _NOT_MOBILE = {
@@ -41,7 +42,7 @@ def _email_address(value: object) -> str:
 
 def _phone_number(value: object, info: ValidationInfo) -> str:
     defaults = cast(Defaults, info.context)
-    dialled = _dialled(cleaned(value) or "")
+    dialled = _dialled(cleaned(_visible(value)) or "")
     if dialled and not dialled.startswith("+") and defaults.phone_region is None:
         raise ValueError("must start with + and the country code, as DEFAULT_PHONE_REGION is not set")
     try:
@@ -53,6 +54,13 @@ def _phone_number(value: object, info: ValidationInfo) -> str:
     if allowed and phonenumbers.region_code_for_number(number) not in allowed:
         raise ValueError(f"must be a number of {', '.join(sorted(allowed))}, as SMS_ALLOWED_COUNTRIES says")
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _visible(value: object) -> object:
+    """Without the marks of writing direction that phones put around a number they copy."""
+    if not isinstance(value, str):
+        return value
+    return "".join(c for c in value if unicodedata.category(c) != "Cf")
 
 
 def _dialled(text: str) -> str:

@@ -49,6 +49,9 @@ def refusal(number: Any, region: str | None = None, *countries: str) -> str:
         ("+234 (0)803-123.4567", None),
         ("00234 803 123 4567", None),
         ("(00) 234/803/1234567", None),
+        ("(+234) 803 123 4567", None),
+        ("\u202a+234 803 123 4567\u202c", None),
+        ("\u200e+234\u00ad803\u200b1234567", None),
         ("00234 803 123 4567", "US"),  # where 00 is not dialled
         ("011 234 803 123 4567", "US"),
         ("0803 123 4567", "NG"),
