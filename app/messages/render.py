@@ -99,7 +99,7 @@ def render_push(kind: Kind, payload: BaseModel) -> RenderedPush:
     return RenderedPush(
         title=_render(f"push/{kind.template}.title.txt", context),
         body=_render(f"push/{kind.template}.body.txt", context),
-        data={"type": kind.template, **links},
+        data={"type": kind.template, **links, **context.get("data", {})},
         tag=_render(f"push/{kind.template}.tag.txt", context),
     )
 
