@@ -9,7 +9,18 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from app.api import alerts, bookings, campaigns, devices, health, metrics, notifications, payments, problems
+from app.api import (
+    alerts,
+    bookings,
+    campaigns,
+    devices,
+    health,
+    metrics,
+    notifications,
+    payments,
+    preferences,
+    problems,
+)
 from app.api.headers import SecurityHeaders
 from app.api.limits import BodyLimit
 from app.api.request_id import RequestId
@@ -64,6 +75,7 @@ def create_app() -> FastAPI:
         notifications.router,
         campaigns.router,
         devices.router,
+        preferences.router,
         bookings.router,
         payments.router,
         alerts.router,

@@ -38,6 +38,7 @@ class User(Base):
     email: Mapped[str] = mapped_column(unique=True)
     phone: Mapped[str | None]
     locale: Mapped[str | None]
+    offers_refused_at: Mapped[datetime | None]
     created_at: Mapped[CreatedAt]
 
 

@@ -1,4 +1,4 @@
-"""Pushes to passengers' phones."""
+"""Pushes to passengers' phones: each task takes 1 to 500 `device_tokens`, a bulk push up to 1,000,000."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def send_payment_status_push(
 def send_promotional_push(
     self: MessageTask[Any], device_tokens: list[str], promotion_data: dict[str, Any]
 ) -> Result:
-    """Make an offer, after everything that matters more. It is never sent twice.
+    """Make an offer, after everything that matters more: never twice, and not to users who have refused offers.
 
     `promotion_data`: message (up to 200 characters) and, if known, title, promotion_id, discount_code,
     valid_until. Returns success, message, promotion_id, sent_count, failed_count. Raises InvalidPayload,

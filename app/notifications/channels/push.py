@@ -8,38 +8,42 @@ from typing import Any
 
 from app.core.errors import DatabaseUnavailable
 from app.messages.base import Channel, Kind
-from app.messages.payloads import details
 from app.messages.render import render_push
-from app.notifications import devices
+from app.notifications import devices, preferences
 from app.notifications.channels.outcomes import (
     hand_over,
     next_wait,
     not_accepted,
     reason,
+    repeats,
     retriable,
     seconds_left,
     success,
 )
 from app.notifications.outcome import Failed, Postponed, Recordable, Sent, Unanswered
+from app.notifications.policy import skip
 from app.notifications.store import Claim
 from app.providers import registry
 from app.providers.base import Push, PushResult, Receipt
 from app.providers.errors import InvalidRecipient, Misconfigured, OutcomeUnknown, ProviderError, Rejected
 
+#: Seconds before an offer is looked at again of which nobody could be asked.
+ASK_WAIT = 1.0
+
 
 def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
     """Send the claimed push to its tokens; what came of it. A provider's error is an outcome too, others pass."""
-    rendered = render_push(kind, payload)
-    message = Push(
-        reference=str(held.id),
-        title=rendered.title,
-        body=rendered.body,
-        data=rendered.data | getattr(details(payload), "data", {}),
-        tag=rendered.tag,
-        ttl=seconds_left(held),
-        offer=kind.offer,
-    )
     tokens = held.pending_tokens or []
+    if kind.offer:
+        try:
+            tokens = preferences.taking_offers(tokens)
+        except DatabaseUnavailable:
+            return Postponed(ASK_WAIT, "the database is away, so nobody knows who has refused offers")
+        if not tokens and held.sent_count:  # those that are left have refused since
+            return _tally(held, kind, payload, [])
+        if not tokens:
+            return skip("opted_out", "Not sent: the passenger wants no offers", repeats(kind, payload))
+    message = _message(held, kind, payload)
     try:
         provider = registry.push()
         results = hand_over(Channel.PUSH, lambda: provider.send(message, tokens), _error_in)
@@ -50,6 +54,19 @@ def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
     with suppress(DatabaseUnavailable):  # then the next push finds them dead again
         devices.forget([token for token, result in pairs if isinstance(result, InvalidRecipient)])
     return _tally(held, kind, payload, pairs)
+
+
+def _message(held: Claim, kind: Kind, payload: Any) -> Push:
+    rendered = render_push(kind, payload)
+    return Push(
+        reference=str(held.id),
+        title=rendered.title,
+        body=rendered.body,
+        data=rendered.data,
+        tag=rendered.tag,
+        ttl=seconds_left(held),
+        offer=kind.offer,
+    )
 
 
 def _error_in(results: list[PushResult]) -> ProviderError | None:
