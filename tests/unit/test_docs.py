@@ -9,10 +9,11 @@ import pytest
 from smsutil import split
 
 from app.messages.base import Channel, Kind
-from app.messages.kinds import KINDS
-from app.messages.payloads import Defaults, validate
+from app.messages.kinds import CHUNKS, KINDS
+from app.messages.payloads import Defaults, details, validate
 from app.messages.render import TEMPLATES, render_sms
 from tests.house import ROOT
+from tests.unit.samples import arguments
 
 KINDS_PAGE = ROOT / "docs/reference/kinds.md"
 DEFAULTS = Defaults(currency="NGN", locale="en_NG", timezone="Africa/Lagos", phone_region=None)
@@ -54,6 +55,35 @@ def segments(kind: Kind) -> str:
     return str(len(parts.parts))
 
 
+#: The keys of a message's data until whose time it may be worth sending, as the page calls them.
+UNTIL = {
+    "departure_time": "until departure",
+    "new_departure_time": "until the new departure",
+    "valid_until": "until `valid_until`",
+}
+#: Messages of a kind with a limit of their own, as the page calls them.
+LIMITS: dict[str, dict[str, dict[str, Any]]] = {
+    "trip_status_push": {"cancelled": {"status": "cancelled"}, "arriving": {"status": "arriving"}},
+    "promotional_push": {"without it": {"valid_until": None}},
+}
+
+
+def worth_sending(kind: Kind, **changes: Any) -> str:
+    """How long a message of this kind is, in the page's words."""
+    payload = validate(kind, arguments(kind, **changes), DEFAULTS)
+    limit, data = kind.validity(payload), details(payload)
+    said = [words for key, words in UNTIL.items() if limit.until and getattr(data, key, None) == limit.until]
+    minutes = int(limit.at_least.total_seconds()) // 60
+    eta = getattr(data, "eta_minutes", None) or 0
+    if minutes == 30 + eta and eta:
+        said.append("30 min and the ETA after")
+    elif minutes:
+        days, hours = divmod(minutes // 60, 24)
+        whole = f"{days} days" if days > 1 and not hours else f"{minutes // 60} h"
+        said.append(f"{whole if minutes % 60 == 0 else f'{minutes} min'} after")
+    return "; ".join(said)
+
+
 def test_every_kind_has_its_row() -> None:
     assert list(table()) == [kind.task.removeprefix("app.tasks.") for kind in in_the_pages_order()]
 
@@ -69,6 +99,9 @@ def test_a_kinds_row_is_true(kind: Kind) -> None:
     said = (row["queue"], row["priority"], row["segments"], row["again"], row["supersedes"] != "-")
     again = "yes" if kind.resend_unknown else "no"
     assert said == (kind.queue, str(kind.priority), segments(kind), again, kind.subject is not None)
+    limits = {name: worth_sending(kind, **changes) for name, changes in LIMITS.get(kind.name, {}).items()}
+    worth = "; ".join([worth_sending(kind), *(f"{name}: {limit}" for name, limit in limits.items())])
+    assert row["worth sending"] == worth + (" its bulk push" if kind.name in CHUNKS else "")
     assert row["template"].split(".")[0].rstrip("/") == f"{kind.channel}/{kind.template}"
     assert list(TEMPLATES.glob(row["template"].rstrip("/")))
 
