@@ -74,6 +74,12 @@ def test_a_booking_is_confirmed_on_the_phone(house: House) -> None:
     [
         (status("departed"), "🚌 Bus departed", "Your bus has left."),
         (status("delayed", delay_minutes=45), "⏰ Trip delayed", "Your trip is delayed by 45 min. We are sorry."),
+        (
+            status("delayed", delay_minutes=150),
+            "⏰ Trip delayed",
+            "Your trip is delayed by 2 h 30 min. We are sorry.",
+        ),
+        (status("arriving", eta_minutes=60), "📍 Arriving soon", "Your bus arrives in about 1 h."),
         (status("delayed"), "⏰ Trip delayed", "Your trip is delayed. We are sorry."),
         (status("arriving", eta_minutes=9), "📍 Arriving soon", "Your bus arrives in about 9 min."),
         (status("arriving", eta_minutes=0), "📍 Arriving soon", "Your bus arrives now."),
@@ -127,7 +133,7 @@ def test_a_bus_is_shown_while_its_place_is_true(house: House) -> None:
     result = send_location_update_push.delay(**location()).get(timeout=SOON)
     assert (result["trip_id"], result["sent_count"], result["failed_count"]) == ("7", 1, 0)
     push = received(house)
-    assert push["body"] == "Near Ore Junction. It arrives in about 12 min."
+    assert push["body"] == "Your bus is near Ore Junction and arrives in about 12 min."
     where = {"type": "location_update", "trip_id": "7", "latitude": "6.7471", "longitude": "4.8761"}
     assert where.items() <= push["data"].items()
     assert push["tag"] == "location-7"
@@ -143,7 +149,12 @@ def test_a_bus_is_shown_while_its_place_is_true(house: House) -> None:
             "❌ Payment failed",
             "Your payment of {} for booking PF7K2QXM failed. Open the app to try again.",
         ),
-        ("refunded", "💰 Payment refunded", "{} for booking PF7K2QXM is refunded."),
+        ("refunded", "💰 Payment refunded", "Your payment of {} for booking PF7K2QXM has been refunded."),
+        (
+            "needs_refund",
+            "💰 Payment to be refunded",
+            "Your payment of {} could not be used for booking PF7K2QXM and will be refunded.",
+        ),
         (
             "pending",
             "💳 Payment update",

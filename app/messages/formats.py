@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -18,13 +19,46 @@ LANGUAGE = "en"
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
-#: A payment that went through, in our words; what other statuses are called.
-PAID = "completed"
+
+@dataclass(frozen=True, slots=True)
+class PaymentWords:
+    """How a payment's status is told. `tone`: "good", "bad" or "open"; `receipt`: money was received."""
+
+    headline: str
+    sentence: str  #: about {amount} and {booking}
+    tone: str = "open"
+    receipt: bool = False
+
+    def about(self, amount: str, booking: str) -> str:
+        """The sentence for one payment."""
+        return self.sentence.format(amount=amount, booking=booking)
+
+    @property
+    def attached(self) -> str:
+        """What the document is."""
+        return "The receipt is attached." if self.receipt else "Details are attached."
+
+
 _PAYMENTS = {
-    PAID: "Payment received",
-    "pending": "Payment pending",
-    "failed": "Payment failed",
-    "refunded": "Payment refunded",
+    "completed": PaymentWords(
+        "Payment received", "We have received your payment of {amount} for booking {booking}.", "good", True
+    ),
+    "pending": PaymentWords(
+        "Payment pending", "Your payment of {amount} for booking {booking} is not complete yet."
+    ),
+    "failed": PaymentWords(
+        "Payment failed",
+        "Your payment of {amount} for booking {booking} failed. No money was received.",
+        "bad",
+    ),
+    "refunded": PaymentWords(
+        "Payment refunded", "Your payment of {amount} for booking {booking} has been refunded.", receipt=True
+    ),
+    "to be refunded": PaymentWords(
+        "Payment to be refunded",
+        "Your payment of {amount} could not be used for booking {booking} and will be refunded.",
+        receipt=True,
+    ),
 }
 
 
@@ -81,9 +115,16 @@ def seat_list(seats: Sequence[str]) -> str:
     return ", ".join(seats)
 
 
-def payment_headline(status: str) -> str:
-    """ "Payment received"; for a status of another's making "Payment on hold" """
-    return _PAYMENTS.get(status, f"Payment {status}")
+def payment(status: str) -> PaymentWords:
+    """How a status is told; one of another's making as it stands: "Payment on hold"."""
+    about = "There is news about your payment of {amount} for booking {booking}."
+    return _PAYMENTS.get(status) or PaymentWords(f"Payment {status}", about)
+
+
+def duration(minutes: int) -> str:
+    """ "45 min", "2 h 15 min", "24 h" """
+    hours, rest = divmod(minutes, 60)
+    return " ".join([f"{hours} h"] * bool(hours) + [f"{rest} min"] * bool(rest or not hours))
 
 
 def route(origin: str, destination: str) -> str:

@@ -118,7 +118,8 @@ def _context(payload: BaseModel) -> dict[str, Any]:
         "short_date_time": partial(formats.short_date_time, zone_name=data.timezone),
         "seat_list": formats.seat_list,
         "route": formats.route,
-        "payment_headline": formats.payment_headline,
+        "duration": formats.duration,
+        "payment": formats.payment,
     }
 
 

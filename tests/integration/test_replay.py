@@ -175,7 +175,7 @@ def test_a_delay_that_failed_is_superseded_if_a_newer_one_was_told(gateway: Memo
     deliver(submit.accept_now(DELAY, data.delay(90)))
     assert replayed() == 1
     assert isinstance(deliver(older), Skipped)
-    assert ["90 min" in text.text for text in gateway.sent] == [True]
+    assert ["1 h 30 min" in text.text for text in gateway.sent] == [True]
 
 
 def test_a_push_that_reached_nobody_goes_to_every_phone_again(fcm: MemoryPush) -> None:

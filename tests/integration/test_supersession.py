@@ -49,7 +49,7 @@ def test_a_newer_delay_supersedes_an_older_one_that_waits(gateway: MemorySms) ->
     assert (row(older) or {})["status"] == "skipped"
     assert isinstance(deliver(newer), Sent)
     [text] = gateway.sent
-    assert "90 min" in text.text
+    assert "1 h 30 min" in text.text
 
 
 def test_an_older_delay_whose_retry_waits_is_superseded(gateway: MemorySms) -> None:
@@ -156,4 +156,4 @@ def test_celery_sees_a_superseded_message_as_a_success_that_says_why(house: Hous
         assert older.get(timeout=SOON)["skipped"] == "superseded"
     assert (older.state, newer.state) == ("SUCCESS", "SUCCESS")
     [text] = house.ledger.entries("sms")
-    assert "90 min" in text["message"]
+    assert "1 h 30 min" in text["message"]

@@ -17,10 +17,21 @@ from app.messages.render import render_email, render_push, render_sms
 from tests.unit.samples import DEFAULTS, arguments
 
 APPROVED = Path(__file__).parents[1] / "approved"
-#: What a kind says besides, in other words.
-STATUSES = {
-    "trip_status_push": ["departed", "delayed", "arriving", "cancelled", "boarding"],
-    "payment_status_push": ["failed", "refunded", "pending"],
+
+
+def statuses(*words: str) -> dict[str, dict[str, Any]]:
+    """A rendering for each status, by its word."""
+    return {word: {"status": word} for word in words}
+
+
+#: What a kind says besides, in other words: by name, what changes in its arguments.
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
+    "booking_cancellation_email": {"no refund": {"refund_amount": 0, "refund_reference": None}},
+    "payment_receipt_email": statuses("failed", "pending", "refunded", "to be refunded", "on hold"),
+    "otp_sms": {purpose: {"purpose": purpose} for purpose in ("verification", "password_reset")},
+    "trip_delay_sms": {"of hours": {"delay_minutes": 135}},
+    "trip_status_push": statuses("departed", "delayed", "arriving", "cancelled", "boarding"),
+    "payment_status_push": statuses("failed", "refunded", "needs_refund", "pending"),
 }
 #: Elements that have no end tag (HTML Living Standard, 13.1.2).
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -70,9 +81,9 @@ def parts(kind: Kind, **changes: Any) -> Iterator[tuple[str, str]]:
 def as_file(kind: Kind) -> str:
     """All renderings of the kind, one below the other."""
     pieces = []
-    for status in [None, *STATUSES.get(kind.name, [])]:
-        for name, text in parts(kind, **({"status": status} if status else {})):
-            pieces.append(f"--- {name}{f' ({status})' if status else ''} ---\n{text.rstrip()}\n")
+    for variant, changes in {"": {}, **VARIANTS.get(kind.name, {})}.items():
+        for name, text in parts(kind, **changes):
+            pieces.append(f"--- {name}{f' ({variant})' if variant else ''} ---\n{text.rstrip()}\n")
     return "\n".join(pieces)
 
 

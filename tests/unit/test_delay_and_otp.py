@@ -75,9 +75,12 @@ def test_a_code_is_for_verification_unless_said_otherwise_and_keeps_its_zeros() 
     assert text(OTP, otp("000042")).startswith("000042 is your Pafar verification code.")
 
 
-@pytest.mark.parametrize("minutes", [1, "45", 9999])
-def test_minutes_may_be_a_number_or_its_digits(minutes: Any) -> None:
-    assert f"by {minutes} min." in text(DELAY, delay(delay_minutes=minutes))
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(1, "1 min"), ("45", "45 min"), (60, "1 h"), (135, "2 h 15 min"), (1440, "24 h"), (9999, "166 h 39 min")],
+)
+def test_minutes_may_be_a_number_or_its_digits(minutes: Any, said: str) -> None:
+    assert f"by {said}." in text(DELAY, delay(delay_minutes=minutes))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ HOSTILE = '<b>Zoë & "Co"</b> {{ 7 * 7 }} {% x %}'
 NBSP = "\u00a0"
 #: Which class of the page stands on which.
 GROUNDS = dict.fromkeys(["route", "value", "lead", "badge"], "card") | {"label": "stub", "reference": "stub"}
-GROUNDS |= {"footer": "page", "advice": "advice", "band": "band", "cancelled": "card"}
+GROUNDS |= {"footer": "page", "advice": "advice", "band": "band", "cancelled": "card", "pending": "card"}
 
 
 def payload(channel: str, name: str = "Ada Obi", **changes: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from app.messages import formats
 from app.messages.documents import calendar
 from app.messages.documents.receipt import receipt
 from app.messages.documents.ticket import ticket
@@ -48,7 +49,8 @@ def documents(payload: BaseModel, *, organizer: str | None) -> Documents:
             return Documents(calendar=_entry("CANCEL", booking.booking_reference, entry))
         case PaymentReceiptEmail(payment_data=payment, receipt_attachment=given):
             content = given if given is not None else receipt(payload)
-            return Documents(files=(_pdf("receipt", payment.transaction_id, content),))
+            name = "receipt" if given is not None or formats.payment(payment.status).receipt else "payment"
+            return Documents(files=(_pdf(name, payment.transaction_id, content),))
         case _:
             return Documents()
 

@@ -18,7 +18,7 @@ def ticket(payload: BookingConfirmationEmail) -> bytes:
     values = {
         "title": f"E-ticket {reference}",
         "description": f"Bus from {booking.origin} to {booking.destination}, booking {reference}",
-        "headline": "✓ Booking confirmed",
+        "headline": "Booking confirmed",
         "origin": booking.origin,
         "destination": booking.destination,
         "facts": [["Passenger", payload.user_name], *_facts(booking)],
