@@ -74,12 +74,6 @@ def test_a_booking_is_confirmed_on_the_phone(house: House) -> None:
     [
         (status("departed"), "🚌 Bus departed", "Your bus has left."),
         (status("delayed", delay_minutes=45), "⏰ Trip delayed", "Your trip is delayed by 45 min. We are sorry."),
-        (
-            status("delayed", delay_minutes=150),
-            "⏰ Trip delayed",
-            "Your trip is delayed by 2 h 30 min. We are sorry.",
-        ),
-        (status("arriving", eta_minutes=60), "📍 Arriving soon", "Your bus arrives in about 1 h."),
         (status("delayed"), "⏰ Trip delayed", "Your trip is delayed. We are sorry."),
         (status("arriving", eta_minutes=9), "📍 Arriving soon", "Your bus arrives in about 9 min."),
         (status("arriving", eta_minutes=0), "📍 Arriving soon", "Your bus arrives now."),
@@ -150,11 +144,6 @@ def test_a_bus_is_shown_while_its_place_is_true(house: House) -> None:
             "Your payment of {} for booking PF7K2QXM failed. Open the app to try again.",
         ),
         ("refunded", "💰 Payment refunded", "Your payment of {} for booking PF7K2QXM has been refunded."),
-        (
-            "needs_refund",
-            "💰 Payment to be refunded",
-            "Your payment of {} could not be used for booking PF7K2QXM and will be refunded.",
-        ),
         (
             "pending",
             "💳 Payment update",

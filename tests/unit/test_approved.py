@@ -30,7 +30,8 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "payment_receipt_email": statuses("failed", "pending", "refunded", "to be refunded", "on hold"),
     "otp_sms": {purpose: {"purpose": purpose} for purpose in ("verification", "password_reset")},
     "trip_delay_sms": {"of hours": {"delay_minutes": 135}},
-    "trip_status_push": statuses("departed", "delayed", "arriving", "cancelled", "boarding"),
+    "trip_status_push": statuses("departed", "delayed", "arriving", "cancelled", "boarding")
+    | {"delayed by hours": {"status": "delayed", "delay_minutes": 150}},
     "payment_status_push": statuses("failed", "refunded", "needs_refund", "pending"),
 }
 #: Elements that have no end tag (HTML Living Standard, 13.1.2).
