@@ -1,25 +1,22 @@
-"""HTTP for many threads over few connections: libcurl's multi interface on one event-loop thread."""
+"""HTTP for many threads over few connections, which one thread of each process owns."""
 
 from __future__ import annotations
 
-import asyncio
 import math
 import os
 import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import certifi
 import pycurl
 
-from app.providers.http_exchange import Exchange, HttpError, Request, Response
-
-#: Requests under way on one HTTP/2 connection; the limit that Google's servers announce.
-STREAMS = 100
+from app.providers.http_engine import Engine
+from app.providers.http_exchange import HttpError, Request, Response
 
 
 class HttpClient:
@@ -35,7 +32,7 @@ class HttpClient:
     """
 
     _lock: threading.Lock
-    _engine: _Engine | None
+    _engine: Engine | None
 
     def __init__(
         self,
@@ -97,12 +94,10 @@ class HttpClient:
         """
         with self._lock:
             if self._engine is None:
-                self._engine = _Engine(self._options, self._connections)
+                self._engine = Engine(self._options, self._connections)
+                _engines.append(self._engine)
             start = time.monotonic()
-            end = min(start + self.timeout, deadline)
-            answers = asyncio.run_coroutine_threadsafe(
-                self._engine.answer(requests, start, end), self._engine.loop
-            )
+            answers = self._engine.post(requests, start, min(start + self.timeout, deadline))
         return answers.result()
 
     def close(self) -> None:
@@ -111,6 +106,7 @@ class HttpClient:
             engine, self._engine = self._engine, None
         if engine:
             engine.stop()
+            _engines.remove(engine)
 
     def forget(self) -> None:
         """Start afresh in a forked child: the parent's thread is not here and its lock may be held."""
@@ -118,75 +114,9 @@ class HttpClient:
         self._engine = None
 
 
-class _Engine:
-    """The thread that owns the connections of one client in one process."""
-
-    def __init__(self, options: Mapping[int, Any], connections: int) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._options = options
-        self._slots = asyncio.Semaphore(connections * STREAMS)
-        self._stopping = asyncio.Event()
-        self._multi = pycurl.AsyncCurlMulti()
-        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
-        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, connections)
-        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
-        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
-        self._thread.start()
-        _engines.append(self)
-
-    def stop(self) -> None:
-        """Return when all is answered and closed."""
-        self.loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        _engines.remove(self)
-
-    async def answer(self, requests: Sequence[Request], start: float, end: float) -> list[Response | HttpError]:
-        """The answers until `end`; both moments are `time.monotonic()`, which is the loop's clock."""
-        return await asyncio.gather(*(self._answer_one(request, start, end) for request in requests))
-
-    def _run(self) -> None:
-        self.loop.run_until_complete(self._serve())
-        self.loop.close()
-
-    async def _serve(self) -> None:
-        await self._stopping.wait()
-        if under_way := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(under_way)
-        await self._multi.aclose()
-
-    async def _answer_one(self, request: Request, start: float, end: float) -> Response | HttpError:
-        patience = (end - start) / 2
-        if patience <= 0:
-            return HttpError("the deadline has passed", sent=False)
-        try:
-            async with asyncio.timeout_at(start + patience):
-                await self._slots.acquire()
-        except TimeoutError:
-            return HttpError(f"no free connection within {patience:g} s", sent=False)
-        try:
-            return await self._exchange(request, end)
-        finally:
-            self._slots.release()
-
-    async def _exchange(self, request: Request, deadline: float) -> Response | HttpError:
-        exchange = Exchange()
-        curl = pycurl.Curl()
-        try:
-            for option, value in self._options.items():
-                curl.setopt(option, value)
-            curl.setopt(pycurl.TIMEOUT_MS, round((deadline - self.loop.time()) * 1000))
-            exchange.set_up(curl, request)
-            await self._multi.perform(curl)
-            return exchange.answer(curl)
-        except pycurl.error as error:
-            return exchange.failure(error)
-        finally:
-            curl.close()
-
-
 _clients: weakref.WeakSet[HttpClient] = weakref.WeakSet()
 #: Keeps a parent's engines alive in its children: freeing one would say goodbye on the parent's connections.
-_engines: list[_Engine] = []
+_engines: list[Engine] = []
 
 
 def _forget_engines() -> None:
