@@ -49,6 +49,17 @@ if redis.call('HSETNX', KEYS[1], 'judged', '1') == 1 then
 end
 """
 
+# A wake-up too many begins while another process has the message in hand, and may be told of after that one's end:
+# an end stands, unless it lies before the beginning.
+_BEGIN = """
+local status, ended_at = unpack(redis.call('HMGET', KEYS[1], 'status', 'ended_at'))
+if (status == 'success' or status == 'failed') and tonumber(ended_at or 0) > tonumber(ARGV[2]) then return end
+redis.call('HSET', KEYS[1], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[3], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+"""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Run:
@@ -78,11 +89,10 @@ def write(pipe: Any, runs: Iterable[Run]) -> None:
     times: Tally = defaultdict(Counter)
     ended = []
     for run in runs:
-        _record(pipe, run)
         if run.ended_at is None:
-            pipe.zadd(keys.RUNNING, {run.task_id: run.believed_until})
-            pipe.zrem(keys.RETRYING, run.task_id)
+            _begin(pipe, run)
             continue
+        _record(pipe, run)
         ended.append(run)
         if not run.task_name.startswith(PROBES):
             minute = int(run.ended_at // 60)
@@ -92,8 +102,22 @@ def write(pipe: Any, runs: Iterable[Run]) -> None:
     _add(pipe, counts, times)
 
 
+def _begin(pipe: Any, run: Run) -> None:
+    places = (keys.record(run.task_id), keys.RUNNING, keys.RETRYING)
+    fields = (part for field in _fields(run).items() for part in field)
+    told = (run.task_id, run.started_at or 0.0, run.believed_until, keys.RECORD_LIFETIME)
+    pipe.eval(_BEGIN, len(places), *places, *told, *fields)
+
+
 def _record(pipe: Any, run: Run) -> None:
     key = keys.record(run.task_id)
+    pipe.hset(key, mapping=_fields(run))
+    if run.status == RETRYING:
+        pipe.hincrby(key, "retry_count", 1)
+    pipe.expire(key, keys.RECORD_LIFETIME if run.status == SUCCESS else keys.FAILURE_LIFETIME)
+
+
+def _fields(run: Run) -> dict[str, Any]:
     fields: dict[str, Any] = {"task_name": run.task_name, "status": run.status}
     fields |= {"error": run.error, "skipped": run.skipped or ""}
     optional = {
@@ -102,11 +126,7 @@ def _record(pipe: Any, run: Run) -> None:
         "ended_at": run.ended_at,
         "execution_time_seconds": run.seconds,
     }
-    fields |= {name: value for name, value in optional.items() if value is not None}
-    pipe.hset(key, mapping=fields)
-    if run.status == RETRYING:
-        pipe.hincrby(key, "retry_count", 1)
-    pipe.expire(key, keys.RECORD_LIFETIME if run.status in (STARTED, SUCCESS) else keys.FAILURE_LIFETIME)
+    return fields | {name: value for name, value in optional.items() if value is not None}
 
 
 def _count(run: Run, counts: Counter[str], times: Counter[str]) -> None:
@@ -159,6 +179,8 @@ def _list(pipe: Any, ended: Sequence[Run]) -> None:
     if ended:
         pipe.zrem(keys.RUNNING, *(run.task_id for run in ended))
         pipe.zrem(keys.RETRYING, *(run.task_id for run in ended))
+        newest = max(run.ended_at or 0.0 for run in ended)
+        pipe.zremrangebyscore(keys.RUNNING, "-inf", newest - keys.RECORD_LIFETIME)  # of killed ones
     if by_status[RETRYING]:
         pipe.zadd(keys.RETRYING, by_status[RETRYING])
         oldest = min(by_status[RETRYING].values()) - keys.RECORD_LIFETIME

@@ -54,8 +54,6 @@ def _began(task_id: str, task: Any, **_: Any) -> None:
 def _ended(task_id: str, task: Any, state: str | None, retval: Any, **_: Any) -> None:
     request = task.request
     run: Run = request.tracked
-    run.seconds = time.perf_counter() - request.tracked_since
-    run.ended_at = time.time()
     # No state: something failed while Celery wrote the outcome, and it reports a failure too. What is no Exception
     # ends the process, and its parent tells.
     error = retval if state is not None else sys.exc_info()[1]
@@ -64,6 +62,8 @@ def _ended(task_id: str, task: Any, state: str | None, retval: Any, **_: Any) ->
         run.skipped = _skipped(retval)
     elif isinstance(error, BaseException):
         run.error = explain(run.task_name, error)
+    run.seconds = time.perf_counter() - request.tracked_since
+    run.ended_at = time.time()
     tracker.ended(run)
 
 

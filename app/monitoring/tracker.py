@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections import deque
+from dataclasses import replace
 
 import structlog
 from redis.exceptions import RedisError
@@ -79,8 +80,7 @@ class Tracker:
                 self._doubtful = self._away = True
             except Exception:  # what can't be written must not stand before all that comes after it
                 log.exception("task statistics can't be written")
-                self._dropped += len(self._batch[1]) if self._batch else 0
-                self._batch = None
+                self._drop_batch()
 
     def stop(self) -> None:
         """Write what has gathered, and end; waits for at most STOP_TIMEOUT."""
@@ -127,13 +127,19 @@ class Tracker:
             dropped, self._dropped = self._dropped, 0
         return uuid.uuid4().hex, runs, dropped
 
+    def _drop_batch(self) -> None:
+        if self._batch is not None:
+            _, runs, dropped = self._batch
+            with self._starting:
+                self._dropped += len(runs) + dropped
+            self._batch = None
+
     def _going(self) -> list[Run]:
-        """The runs that go on, each said to do so for a while."""
+        """The runs that go on, each said to do so for a while; copies, for threads may end them meanwhile."""
         until = time.time() + BELIEVED
-        going = list(self._running)
-        for run in going:
-            run.believed_until = until
-        return going
+        going = [replace(run, believed_until=until) for run in list(self._running)]
+        # One that is ending is told of when it has ended.
+        return [run for run in going if run.status == STARTED and run.ended_at is None]
 
 
 tracker = Tracker()

@@ -13,8 +13,8 @@ import uuid_utils.compat
 
 from app.core import redis
 from app.core.errors import DatabaseUnavailable
-from app.monitoring import histogram, runs, statistics
-from app.monitoring.runs import FAILED, SUCCESS, Run
+from app.monitoring import histogram, keys, runs, statistics
+from app.monitoring.runs import FAILED, RETRYING, STARTED, SUCCESS, Run
 from app.monitoring.signals import ERROR_LENGTH, explain
 from app.monitoring.tracker import BATCH, BUFFER, Tracker
 from sandbox.servers.valkey import ValkeyServer
@@ -36,6 +36,15 @@ def ended(task_id: str | None = None, **changes: Any) -> Run:
     now = time.time()
     values: dict[str, Any] = {"task_name": NAME, "status": SUCCESS, "started_at": now - 0.1, "ended_at": now}
     return Run(task_id=task_id or uuid.uuid4().hex, **{**values, "seconds": 0.1, **changes})
+
+
+def begun(task_id: str | None = None) -> Run:
+    """A run that goes on."""
+    return Run(task_id=task_id or uuid.uuid4().hex, task_name=NAME, started_at=time.time())
+
+
+def running() -> int:
+    return int(statistics.statistics()["running_tasks"])
 
 
 def successes() -> int:
@@ -67,6 +76,94 @@ def test_a_run_that_can_not_be_written_does_not_stop_the_others(tracker: Tracker
     tracker.flush()
     assert successes() == 1
     assert statistics.totals().dropped == 1
+
+
+def test_what_was_dropped_before_a_batch_that_can_not_be_written_is_still_counted(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.monitoring.tracker.BUFFER", 1)
+    for task_id in ("\ud800", "one too many"):
+        tracker.record(ended(task_id))
+    tracker.flush()
+    tracker.flush()
+    assert statistics.totals().dropped == 2
+
+
+def test_a_run_that_ends_while_it_is_written_is_counted_once(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begun()
+    tracker.began(run)
+
+    def write_late(pipe: Any, written: list[Run]) -> None:
+        if run.ended_at is None:
+            run.status, run.ended_at = SUCCESS, time.time()
+            tracker.ended(run)
+        runs.write(pipe, written)
+
+    monkeypatch.setattr("app.monitoring.tracker.write", write_late)
+    tracker.flush()
+    tracker.flush()
+    assert (successes(), running()) == (1, 0)
+
+
+@pytest.mark.parametrize("status", [STARTED, SUCCESS])
+def test_a_run_in_the_very_moment_of_its_end_costs_no_other(tracker: Tracker, status: str) -> None:
+    run = begun()
+    tracker.began(run)
+    tracker.record(ended())
+    run.status, run.ended_at = status, time.time()
+    tracker.flush()
+    run.status = SUCCESS
+    tracker.ended(run)
+    tracker.flush()
+    assert successes() == 2
+    assert statistics.totals().dropped == 0
+
+
+def test_a_wake_up_too_many_takes_no_end_away(tracker: Tracker) -> None:
+    """Its worker writes that it began after another has written how the message ended."""
+    too_many = begun("message")
+    tracker.record(ended("message", status=FAILED, error="DeliveryFailed: Rejected: spam"))
+    tracker.flush()
+    tracker.began(too_many)
+    tracker.flush()
+    tracker.ended(too_many)  # Busy: it came to nothing
+    assert [(f["task_id"], f["error"]) for f in statistics.failed()] == [
+        ("message", "DeliveryFailed: Rejected: spam")
+    ]
+    assert running() == 0
+
+
+@pytest.mark.parametrize("status", [FAILED, SUCCESS, RETRYING])
+def test_what_is_sent_again_has_started_again(tracker: Tracker, status: str) -> None:
+    tracker.record(ended("message", status=status))
+    tracker.flush()
+    tracker.began(begun("message"))
+    tracker.flush()
+    assert (statistics.status("message") or {})["status"] == STARTED
+    assert running() == 1
+
+
+def test_killed_runs_are_forgotten_after_a_day(tracker: Tracker) -> None:
+    redis.client().zadd(keys.RUNNING, {"killed": time.time() - keys.RECORD_LIFETIME - 1})
+    tracker.record(ended())
+    tracker.flush()
+    assert redis.client().zcard(keys.RUNNING) == 0
+
+
+def test_many_runs_are_written_in_one_round_trip(tracker: Tracker) -> None:
+    for number in range(BATCH - 1):
+        tracker.record(ended(status=(SUCCESS, FAILED, RETRYING)[number % 3]))
+    for _ in range(50):
+        tracker.began(begun())
+    client = redis.client()
+    client.config_resetstat()
+    tracker.flush()
+    stats: Any = client.info("commandstats")
+    assert (stats["cmdstat_multi"]["calls"], stats["cmdstat_exec"]["calls"]) == (1, 1)
+    assert successes() == (BATCH - 1) // 3
+    assert running() == 50
 
 
 def test_reading_costs_the_same_however_many_tasks_there_were(tracker: Tracker) -> None:
