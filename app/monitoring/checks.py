@@ -100,10 +100,12 @@ def of_cleanups(found: Sequence[Cleanup]) -> Check:
     """Whether each scheduled cleanup ran when it was due, and did what it had to."""
     never = [cleanup.task for cleanup in found if cleanup.last is None]
     told = {"runs": {cleanup.task: cleanup.told() for cleanup in found}, "never_ran": never}
-    if missed := [cleanup.task for cleanup in found if cleanup.last and not cleanup.begun_in_time]:
+    if missed := [cleanup.task for cleanup in found if not cleanup.begun_in_time]:
         return unhealthy(f"not run when due: {', '.join(missed)}", **told)
     if failed := [cleanup.task for cleanup in found if cleanup.last and cleanup.last.error]:
         return unhealthy(f"failed at its last run: {', '.join(failed)}", **told)
+    if killed := [cleanup.task for cleanup in found if cleanup.overdue]:  # each time before it could fail
+        return unhealthy(f"has not succeeded since it was due: {', '.join(killed)}", **told)
     words = f"; not yet run at all: {', '.join(never)}" if never else ""
     return healthy(f"{len(found) - len(never)} cleanups ran when they were due{words}", **told)
 
@@ -235,6 +237,8 @@ def _hangs(worker: Heartbeat) -> bool:
 
 def _takes_nothing(worker: Heartbeat, held: Holdings) -> bool:
     """It has room, messages wait in its queues, and it takes none of them."""
-    waits = any((held.queues[queue].oldest_seconds or 0.0) > IDLE for queue in worker.queues)
+    waits = any(
+        (held.queues[queue].oldest_seconds or 0.0) > IDLE for queue in worker.queues if queue in held.queues
+    )
     last = worker.last_taken_at or worker.started_at
     return waits and worker.active_tasks < worker.concurrency and worker.at - last > IDLE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from app.monitoring import keys
@@ -33,6 +33,9 @@ class Heartbeat:
     temp_free_percent: float  # of the disk that holds TEMP_DIR
 
 
+_FIELDS = [field.name for field in fields(Heartbeat)]
+
+
 def write(client: Any, heartbeat: Heartbeat, taken: dict[str, int]) -> None:
     """Say it; `taken` are the messages taken from each queue since the last one. Raises RedisError."""
     pipe = client.pipeline(transaction=False)
@@ -57,7 +60,19 @@ def read(client: Any) -> tuple[list[Heartbeat], dict[str, float]]:
     """
     seen = [(name.decode(), at) for name, at in client.zrange(keys.WORKERS, 0, -1, withscores=True)]
     said = client.mget([keys.heartbeat(name) for name, _ in seen]) if seen else []
-    there = [Heartbeat(**json.loads(raw)) for raw in said if raw]
+    there = [worker for raw in said if raw and (worker := _parse(raw))]
     now = time.time()
     silent = {name: now - at for (name, at), raw in zip(seen, said, strict=True) if not raw}
     return sorted(there, key=lambda worker: worker.name), silent
+
+
+def _parse(raw: bytes) -> Heartbeat | None:
+    """A heartbeat, whatever it says besides; None where it says too little.
+
+    While a new version is rolled out, each version reads the other's too.
+    """
+    try:
+        said = json.loads(raw)
+        return Heartbeat(**{name: said[name] for name in _FIELDS})
+    except (ValueError, TypeError, LookupError):
+        return None

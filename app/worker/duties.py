@@ -22,7 +22,7 @@ def take_turns(client: Any, broker: Broker) -> None:
         samples.note(client, holdings.queues)
     if sending:
         there, _ = workers.read(client)
-        consumed = sorted({queue for worker in there for queue in worker.queues})
+        consumed = sorted(holdings.queues.keys() & {queue for worker in there for queue in worker.queues})
         canary.send(client, broker, holdings.queues, consumed)
 
 

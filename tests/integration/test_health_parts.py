@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.maintenance.runs import scheduled
 from app.messages.kinds import KINDS
 from app.monitoring import metrics, statistics
 from app.monitoring.alerts.look import take
@@ -98,37 +99,64 @@ def test_real_workers_tell_a_dead_number_from_a_refusal_and_dead_letters_are_cou
     assert (dead[otp], dead[sms], dead[KINDS["trip_delay_sms"].task]) == (1, 1, 0)
 
 
-def run(task: str, ago: timedelta, error: str | None = None) -> None:
+def run(task: str, ago: timedelta, error: str | None = None, *, killed: bool = False) -> None:
+    at = datetime.now(UTC) - ago
     change(
         "INSERT INTO cleanup_runs (task, due_at, started_at, finished_at, next_due_at, error)"
-        " VALUES (:task, :at, :at, :at, :at, :error)",
+        " VALUES (:task, :at, :at, :finished_at, :at, :error)",
         task=task,
-        at=datetime.now(UTC) - ago,
+        at=at,
+        finished_at=None if killed else at,
         error=error,
     )
+
+
+def all_others_ran() -> None:
+    """Just now: some are due at a time of day, which may be this one."""
+    for task in scheduled():
+        if task not in (HOLDS, LOCATIONS):
+            run(task, timedelta(0))
 
 
 def test_a_cleanup_that_runs_in_time_and_fails_is_overdue() -> None:
     run(HOLDS, timedelta(minutes=30))
     run(HOLDS, timedelta(minutes=1), error="DatabaseUnavailable: away")
     run(LOCATIONS, timedelta(minutes=65))
+    all_others_ran()
     check = component("cleanup")
     assert not check["healthy"]
     assert check["message"] == f"failed at its last run: {HOLDS}"
     assert {task for task, of in check["runs"].items() if of["overdue"]} == {HOLDS}
     overdue, succeeded = told("pafar_cleanup_overdue"), told("pafar_cleanup_last_success_timestamp_seconds")
     assert (overdue[HOLDS], overdue[LOCATIONS], overdue[REPORT]) == (1, 0, 0)
-    assert set(succeeded) == {HOLDS, LOCATIONS}
+    assert set(succeeded) == set(scheduled())
     assert succeeded[HOLDS] == pytest.approx(time.time() - 1800, abs=600)
     assert asyncio.run(take()).overdue_cleanups == frozenset({HOLDS})
     run(HOLDS, timedelta(0))
     assert component("cleanup")["healthy"]
 
 
+def test_a_cleanup_that_is_killed_at_each_run_has_not_succeeded() -> None:
+    run(HOLDS, timedelta(minutes=30))
+    for minutes in (11, 6, 1):
+        run(HOLDS, timedelta(minutes=minutes), killed=True)
+    run(LOCATIONS, timedelta(0))
+    all_others_ran()
+    check = component("cleanup")
+    assert (check["healthy"], check["message"]) == (False, f"has not succeeded since it was due: {HOLDS}")
+    run(HOLDS, timedelta(0))
+    assert component("cleanup")["healthy"]
+
+
 def test_a_cleanup_that_never_ran_is_overdue_once_others_have() -> None:
     assert asyncio.run(take()).overdue_cleanups == frozenset()  # nobody knows since when
+    assert component("cleanup")["healthy"]
     run(HOLDS, timedelta(days=2))
     run(HOLDS, timedelta(0))
     assert {LOCATIONS, REPORT} <= (asyncio.run(take()).overdue_cleanups or frozenset())
     assert told("pafar_cleanup_overdue")[REPORT] == 1
-    assert {LOCATIONS, REPORT} <= set(component("cleanup")["never_ran"])
+    check = component("cleanup")
+    assert {LOCATIONS, REPORT} <= set(check["never_ran"])
+    assert not check["healthy"]
+    assert check["message"].startswith("not run when due: ")
+    assert {LOCATIONS, REPORT} <= set(check["message"].removeprefix("not run when due: ").split(", "))

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -163,6 +164,21 @@ def test_a_worker_that_takes_nothing_is_called_that(house: House) -> None:
     check = asyncio.run(health_checker.check_worker_health())
     assert not check["healthy"]
     assert "idle@host" in check["message"]
+
+
+def test_heartbeats_of_another_version_blind_nobody() -> None:
+    client, now = core_redis.client(), time.time()
+    workers.write(client, heartbeat(now, last_taken_at=now), {})
+    ours = asdict(heartbeat(now, last_taken_at=now))
+    newer = ours | {"name": "newer@host", "queues": [*ours["queues"], "letters"], "moons": 2}
+    older = {"name": "older@host", "pid": 1}
+    for name, said in (("newer@host", newer), ("older@host", older)):
+        client.set(keys.heartbeat(name), json.dumps(said))
+        client.zadd(keys.WORKERS, {name: now})
+    check = report()["components"]["workers"]
+    assert check["healthy"], check["message"]
+    assert [worker["name"] for worker in check["workers"]] == ["idle@host", "newer@host"]
+    assert check["silent_workers"] == {}
 
 
 def test_what_is_not_known_is_no_zero(house: House) -> None:
