@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+import psutil
 import psycopg
 
 from app.core import redis
@@ -17,6 +20,7 @@ from app.monitoring.alerts.snapshot import Snapshot
 from app.providers import registry
 from tests.house import House
 from tests.receiver import Receiver
+from tests.rows import change
 
 #: Nobody listens here: refused at once.
 NOWHERE = "127.0.0.1:1"
@@ -74,3 +78,19 @@ def pass_time(house: House, clock: Clock, judges: list[Evaluator], seconds: floa
 
 def types(receiver: Receiver) -> list[str]:
     return [event["type"] for event in receiver.taken]
+
+
+@contextmanager
+def stalling_database(house: House) -> Iterator[None]:
+    """Whoever writes how the alerts stand is connected, and then stopped."""
+    stall = "CREATE FUNCTION stall() RETURNS trigger LANGUAGE plpgsql AS"
+    stall += " $$ BEGIN COPY (SELECT 1) TO PROGRAM 'kill -STOP $PPID'; RETURN NEW; END $$"
+    change(stall)
+    change("CREATE TRIGGER stall BEFORE INSERT OR UPDATE ON alert_state FOR EACH ROW EXECUTE FUNCTION stall()")
+    try:
+        yield
+    finally:
+        for session in psutil.Process(house.postgres.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it ended while the others were looked at
+                session.resume()
+        change("DROP FUNCTION stall CASCADE")

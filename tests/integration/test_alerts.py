@@ -29,6 +29,7 @@ from tests.alerting import (
     forget,
     next_turn,
     pass_time,
+    stalling_database,
     types,
 )
 from tests.house import House
@@ -215,6 +216,17 @@ def test_a_copy_that_can_not_be_read_stops_nothing(house: House, clock: Clock, r
     pass_time(house, clock, [evaluator(clock)], HOLD + STEP)
     assert types(receiver) == ["alert.raised"]
     assert [list(home.read().alerts) for home in homes.HOMES] == [["no_worker"]] * 2
+
+
+def test_a_database_whose_sessions_stall_holds_no_alert_up(house: House, clock: Clock, receiver: Receiver) -> None:
+    judge = evaluator(clock)
+    clock.seen = NO_WORKER
+    with stalling_database(house):
+        for _ in range(2):
+            house.valkey_client(0).delete(keys.ALERTS_BUSY)
+            assert judge.turn()
+            clock.now += HOLD
+    assert types(receiver) == ["alert.raised"]
 
 
 def test_a_frozen_database_is_told(house: House, clock: Clock, receiver: Receiver) -> None:

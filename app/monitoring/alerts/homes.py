@@ -6,8 +6,11 @@ With both away a process has only what it last knew, and each process raises its
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR, socket
 from typing import Any
 
 import psycopg
@@ -24,8 +27,8 @@ from app.monitoring.alerts.notify import Delivery
 from app.monitoring.alerts.rules import RULES
 from app.monitoring.alerts.state import Alert
 
-#: Seconds to connect; a frozen server is given up then.
-CONNECT_TIMEOUT = 2
+#: Seconds to connect, and those for all that is then asked; a server that stalls is given up.
+CONNECT_TIMEOUT, REPLY_TIMEOUT = 2, 2.0
 
 _CLAIM = """
 INSERT INTO alert_state AS held (id, busy_until, document)
@@ -67,7 +70,7 @@ class State(BaseModel):
 
 
 class PostgresHome:
-    """The row in `alert_state`. Every call connects anew: those of the pool hang with a frozen server.
+    """The row in `alert_state`. Every call connects anew, for some seconds: those of the pool hang with a server.
 
     Raises psycopg.Error and SettingsError.
     """
@@ -161,10 +164,35 @@ def current() -> list[Alert]:
 
 @contextmanager
 def connection() -> Iterator[psycopg.Connection[Any]]:
-    """A connection of its own, on which every statement commits by itself. Raises psycopg.Error, SettingsError."""
+    """A connection of its own, on which every statement commits by itself. Raises psycopg.Error, SettingsError.
+
+    It ends REPLY_TIMEOUT after it began.
+    """
     arguments = CONNECT_ARGS | {"connect_timeout": CONNECT_TIMEOUT}
-    with psycopg.connect(make_conninfo(database_url(), **arguments), autocommit=True) as session:
+    with (
+        psycopg.connect(make_conninfo(database_url(), **arguments), autocommit=True) as session,
+        _cut_off(session.fileno(), REPLY_TIMEOUT),
+    ):
         yield session
+
+
+@contextmanager
+def _cut_off(connected: int, seconds: float) -> Iterator[None]:
+    """Shut the socket down after so many seconds: libpq waits for ever, and a server that stalls keeps no time."""
+    # A number of our own: the other may be another's once psycopg has closed it.
+    with socket(fileno=os.dup(connected)) as wire:
+
+        def cut() -> None:
+            with suppress(OSError):
+                wire.shutdown(SHUT_RDWR)
+
+        timer = threading.Timer(seconds, cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 def _milliseconds(seconds: float) -> int:
