@@ -24,9 +24,9 @@ EVER = f"{PREFIX}ever"
 DROPPED = f"{PREFIX}dropped"
 #: The workers seen: when each last said it was there (seconds since 1970), until it says goodbye.
 WORKERS = f"{PREFIX}workers"
-#: A heartbeat outlives three that do not come; a worker that fell silent is remembered for as long as its fall
-#: may be asked about.
-HEARTBEAT_LIFETIME, SILENCE_LIFETIME = 30, HOUR
+#: A heartbeat outlives two that do not come, on a machine that is busy; a worker that fell silent is remembered
+#: for as long as its fall may be asked about.
+HEARTBEAT_LIFETIME, SILENCE_LIFETIME = 15, HOUR
 #: A hash: how many messages workers have taken from each queue, ever.
 TAKEN = f"{PREFIX}taken"
 #: A list: the queues' lengths, newest first; and how many of them are kept (an hour, one every 10 s).

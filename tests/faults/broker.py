@@ -11,6 +11,7 @@ from app.bookings.seats import hold
 from app.core.database import session
 from tests import data
 from tests.faults.catalogue import fault
+from tests.faults.readiness import BROKER
 from tests.faults.rig import Rig
 
 #: Seconds that a booking may wait for a broker that is away: above what a busy machine adds.
@@ -21,14 +22,15 @@ BOOKING_PATIENCE = 5.0
 def broker_killed(rig: Rig) -> float:
     """SIGKILL to the broker at work, back after 5 s; meanwhile bookings are made and told."""
     rig.worker()
-    rig.watch_readiness()  # rows wait for the broker: the API stays ready
+    readiness = rig.watch_readiness()  # rows wait for the broker: the API stays ready
     trip, user = data.make_trip()
     rig.submit_each(50)
-    rig.valkey.kill()
-    for seat in range(1, 6):
-        _book(rig, trip, user, [str(seat)])
-    rig.pause(5.0)
-    rig.valkey.restart()
+    with readiness.lost(BROKER):
+        rig.valkey.kill()
+        for seat in range(1, 6):
+            _book(rig, trip, user, [str(seat)])
+        rig.pause(5.0)
+        rig.valkey.restart()
     back = time.time()
     rig.submit_each(10)
     return back
@@ -38,14 +40,15 @@ def broker_killed(rig: Rig) -> float:
 def broker_frozen(rig: Rig) -> float:
     """SIGSTOP to the broker for 30 s; meanwhile bookings are made and told."""
     rig.worker()
-    rig.watch_readiness()
+    readiness = rig.watch_readiness()
     trip, user = data.make_trip()
     rig.submit_each(50)
-    os.kill(rig.valkey.pid, signal.SIGSTOP)
-    for seat in range(1, 6):
-        _book(rig, trip, user, [str(seat)])
-    rig.pause(30.0)
-    os.kill(rig.valkey.pid, signal.SIGCONT)
+    with readiness.lost(BROKER):
+        os.kill(rig.valkey.pid, signal.SIGSTOP)
+        for seat in range(1, 6):
+            _book(rig, trip, user, [str(seat)])
+        rig.pause(30.0)
+        os.kill(rig.valkey.pid, signal.SIGCONT)
     back = time.time()
     rig.submit_each(10)
     return back
@@ -74,11 +77,13 @@ def broker_connections_cut(rig: Rig) -> float:
 def broker_silent(rig: Rig) -> float:
     """The way to the broker is a black hole for 15 s: connections stay open, and nothing comes."""
     rig.worker()
+    readiness = rig.watch_readiness()
     rig.submit_each(50)
-    rig.broker_proxy.silence()
-    rig.submit_each(50)
-    rig.pause(15.0)
-    rig.broker_proxy.heal()
+    with readiness.lost(BROKER):
+        rig.broker_proxy.silence()
+        rig.submit_each(50)
+        rig.pause(15.0)
+        rig.broker_proxy.heal()
     healed = time.time()
     rig.submit_each(10)
     return healed
@@ -105,9 +110,9 @@ def broker_full(rig: Rig) -> float:
 def broker_disk_full(rig: Rig) -> float:
     """The broker's append-only file can't grow for 10 s, and it refuses every write."""
     worker = rig.worker()
-    rig.watch_readiness()
+    readiness = rig.watch_readiness()
     rig.submit_each(50)
-    with rig.valkey.disk_full():
+    with readiness.lost(BROKER), rig.valkey.disk_full():
         rig.submit_each(50)
         rig.pause(10.0)
         state = rig.broker_client().info("persistence")["aof_last_write_status"]

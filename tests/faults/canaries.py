@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 import redis
 
 from tests.faults.invariants import Breach
+from tests.operators import PAGES, Operator
 
 _CHANCE = 10  # digits
 
@@ -75,6 +76,17 @@ def results(client: Any) -> bytes:
     keys = list(client.scan_iter(count=1000))
     kept: Iterable[bytes | None] = [client.get(key) for key in keys if client.type(key) == b"string"]
     return b"\n".join(value for value in kept if value)
+
+
+def pages(url: str, key: str) -> dict[str, bytes]:
+    """What the API at `url` tells an operator with this key: metrics, the health report, the operators' pages."""
+    operator, found = Operator(url, key=key), {}
+    for path in ("/metrics", "/health/tasks"):
+        found[path] = operator.get(path, Authorization=f"Bearer {key}")
+    for path in PAGES:
+        found[path] = operator.get(path)
+    assert all(answer.status == 200 for answer in found.values()), {p: a.status for p, a in found.items()}
+    return {f"the answer to GET {path}": answer.text.encode() for path, answer in found.items()}
 
 
 class Eavesdropper:

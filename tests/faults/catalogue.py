@@ -36,6 +36,8 @@ class Fault:
     harm: Harm
     #: A process dies, or hangs past its lease, between a send and its record: that message may go out again.
     repeats: bool
+    #: Acceptances of one such message at most: two, unless a fault does its harm again to what is sent again.
+    copies: int
     #: Seconds in which all is well again, at the production settings; None: the figure is only shown.
     within: float | None
     #: Sends that one message may take.
@@ -48,14 +50,19 @@ _faults: dict[str, Fault] = {}
 
 
 def fault(
-    *, repeats: bool = False, within: float | None = None, attempts: int = 3, memory: float = MEMORY
+    *,
+    repeats: bool = False,
+    copies: int = 2,
+    within: float | None = None,
+    attempts: int = 3,
+    memory: float = MEMORY,
 ) -> Callable[[Harm], Harm]:
     """Put the function on the list."""
 
     def enter(harm: Harm) -> Harm:
         name = harm.__name__.replace("_", "-")
         what = (harm.__doc__ or "").splitlines()[0].rstrip(".")
-        _faults[name] = Fault(name, what, harm, repeats, within, attempts, memory)
+        _faults[name] = Fault(name, what, harm, repeats, copies, within, attempts, memory)
         return harm
 
     return enter

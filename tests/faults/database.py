@@ -13,6 +13,7 @@ from sandbox.standins.script import slow
 from tests.faults import ledger
 from tests.faults.catalogue import fault
 from tests.faults.disks import small_disk
+from tests.faults.readiness import DATABASE
 from tests.faults.rig import Rig
 from tests.faults.workers import SOON
 
@@ -27,13 +28,13 @@ def database_cut_before_the_record(rig: Rig) -> float:
     rig.worker()
     readiness = rig.watch_readiness()
     held = _under_way(rig)
-    with readiness.lost():
+    with readiness.lost(DATABASE):
         rig.database_proxy.refuse()
         rig.pause(LEASE + 5.0)
         rig.database_proxy.heal()
     rig.wait(lambda: rig.unfinished() == 0, LEASE + SOON, "all is sent after the cut")
     held += _under_way(rig)
-    with readiness.lost():
+    with readiness.lost(DATABASE):
         rig.database_proxy.silence()
         rig.pause(LONG)
         rig.database_proxy.heal()
@@ -49,10 +50,10 @@ def database_restarted(rig: Rig) -> float:
     rig.worker()
     readiness = rig.watch_readiness()
     held = _under_way(rig)
-    with readiness.lost():
+    with readiness.lost(DATABASE):
         rig.postgres.restart()
     held += _under_way(rig)
-    with readiness.lost():
+    with readiness.lost(DATABASE):
         rig.postgres.kill()
         rig.pause(3.0)
         rig.postgres.restart()
@@ -82,7 +83,7 @@ def database_read_only(rig: Rig) -> float:
     worker = rig.worker()
     readiness = rig.watch_readiness()
     held = _under_way(rig)
-    with readiness.lost():
+    with readiness.lost(DATABASE):
         _administer(rig, "ALTER SYSTEM SET default_transaction_read_only = on", _RELOAD)
         rig.pause(LONG)
         _administer(rig, "ALTER SYSTEM RESET default_transaction_read_only", _RELOAD)
@@ -114,7 +115,7 @@ def database_connections_used_up(rig: Rig) -> float:
     """Others take every connection that the server has, and each that frees up, for 12 s."""
     rig.worker()
     readiness = rig.watch_readiness()
-    with readiness.lost(), ExitStack() as taken:
+    with readiness.lost(DATABASE), ExitStack() as taken:
         ours = taken.enter_context(psycopg.connect(rig.postgres.url, autocommit=True))
         count = 1 + _take(rig, taken, 120)
         held = _under_way(rig)

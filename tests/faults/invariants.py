@@ -55,12 +55,12 @@ def nothing_lost(stories: Iterable[Story], to_do: Collection[str]) -> list[Breac
     return found
 
 
-def nothing_twice(stories: Iterable[Story], *, repeats: bool) -> list[Breach]:
-    """I2: one acceptance for each message; one more for each attempt that ended unknown, where that may be."""
+def nothing_twice(stories: Iterable[Story], *, copies: int) -> list[Breach]:
+    """I2: one acceptance for each message; one more for each attempt that ended unknown, but `copies` at most."""
     found: list[Breach] = []
     for story in stories:
         unknown = story.row["unknown_attempts"] if story.row else 0
-        allowed = 1 + (unknown if repeats else 0)
+        allowed = min(1 + unknown, copies)
         if story.copies > allowed:
             text = f"accepted {story.copies} times, allowed {allowed} ({unknown} attempts unknown)"
             found.append(Breach("I2", text, story.id))

@@ -70,7 +70,7 @@ def _judge(fault: Fault, rig: Rig, since: float | None, failures: list[str]) -> 
         *(Breach("plan", text) for text in [*failures, *rig.failures]),
         *invariants.nothing_lost(stories, rig.to_do()),
         *invariants.states_agree(stories),
-        *invariants.nothing_twice(stories, repeats=fault.repeats),
+        *invariants.nothing_twice(stories, copies=fault.copies if fault.repeats else 1),
         *invariants.nothing_late(stories),
         *invariants.seats_right(rig.database_url),
         *_leaks(rig),
@@ -111,9 +111,12 @@ def _untruths(rig: Rig) -> list[Breach]:
     if rig.readiness is None:
         return []
     rig.readiness.stop()
-    said = rig.readiness.samples, rig.readiness.outages
-    rig.notes += readiness.shown(*said)
-    return readiness.truthful(*said)
+    found = []
+    for of, samples in rig.readiness.samples.items():
+        outages = rig.readiness.outages[of]
+        rig.notes += readiness.shown(samples, outages, of)
+        found += readiness.truthful(samples, outages, of)
+    return found
 
 
 def _leaks(rig: Rig) -> list[Breach]:
@@ -125,6 +128,7 @@ def _leaks(rig: Rig) -> list[Breach]:
         "the passenger's name": data.sms()["user_name"],
         "the device token": data.push()["device_tokens"][0],
         "the one-time code": CODE,
+        "the API's key": readiness.API_KEY,
         "the sealing key": told["PAYLOAD_KEYS"],
         "the mail password": told["SMTP_PASSWORD"],
         "the gateway's key": told["SMS_API_KEY"],
@@ -135,6 +139,8 @@ def _leaks(rig: Rig) -> list[Breach]:
         "the result backend": canaries.results(rig.results_client()),
         "what the broker broadcast": bytes(rig.ears.heard),
     }
+    if rig.readiness is not None:
+        seen |= canaries.pages(rig.readiness.url, readiness.API_KEY)
     kept = dict(canaries.files(rig.valkey.data_dir, "*.aof"))
     return canaries.leaks(secrets, {**seen, **kept}) + canaries.leaks(rig.strangers, seen)
 

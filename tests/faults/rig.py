@@ -28,7 +28,7 @@ from tests.faults import ledger, sends
 from tests.faults.canaries import Eavesdropper
 from tests.faults.disks import BoundedValkey
 from tests.faults.proxy import HOST, FaultProxy
-from tests.faults.readiness import Readiness
+from tests.faults.readiness import API_KEY, Readiness
 from tests.faults.worker import Command
 
 #: Seconds in which every message must be final once all is mended, unless a fault says otherwise: the lease, the
@@ -131,7 +131,7 @@ class Rig:
         """Start an API by the documented command, and ask it from now on whether it is ready."""
         port = str(free_port())
         arguments = ["uvicorn", "--factory", "app.main:create_app", "--host", HOST, "--port", port]
-        api = Command("api", self.folder, arguments, self._workers_environment)
+        api = Command("api", self.folder, arguments, self._workers_environment | {"API_KEY": API_KEY})
         api.start()
         self._commands.append(api)
         api.wait_ready("Uvicorn running")
@@ -241,7 +241,7 @@ class Rig:
 
     def _is_settled(self) -> bool:
         with suppress(psycopg.OperationalError, redis.RedisError):
-            ready = self.readiness is None or self.readiness.is_ready
+            ready = self.readiness is None or self.readiness.is_well
             return ready and self.unfinished() == 0 and self.waiting() == 0
         return False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.readiness import Outage, Sample, truthful, turns
+from tests.faults.readiness import BROKER, WORKERS, Outage, Sample, truthful, turns
 
 WELL = [Sample(float(at), True) for at in range(100)]
 LONG, SHORT = Outage(20.0, 35.0), Outage(20.0, 23.0)
@@ -38,6 +38,20 @@ def test_a_short_outage_may_pass_unseen() -> None:
 )
 def test_an_untruth_is_seen(samples: list[Sample], outages: list[Outage]) -> None:
     assert {breach.rule for breach in truthful(samples, outages)} == {"I6"}
+
+
+def test_that_no_worker_is_left_may_be_told_when_its_heartbeat_is_over() -> None:
+    outage = Outage(20.0, 50.0)
+    samples = said(range(37, 53))
+    assert not truthful(samples, [outage], WORKERS)
+    assert truthful(samples, [outage], BROKER)
+    assert truthful(said(range(41, 53)), [outage], WORKERS)
+    assert truthful(said(range(37, 80)), [outage], WORKERS)
+
+
+def test_a_component_s_look_that_was_cut_short_is_no_untruth() -> None:
+    assert not truthful(said(range(70, 72)), [SHORT], BROKER)
+    assert truthful(said(range(70, 72), what=None), [SHORT], BROKER)  # but no answer is
 
 
 def test_once_is_never() -> None:

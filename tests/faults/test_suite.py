@@ -229,9 +229,11 @@ def test_what_is_accepted_or_final_with_a_reason_is_no_loss() -> None:
 
 def test_a_copy_is_allowed_only_for_an_unknown_attempt_where_one_may_be() -> None:
     twice, known = story(1.0, 2.0, unknown_attempts=1), story(1.0, 2.0)
-    assert not invariants.nothing_twice([twice], repeats=True)
-    assert invariants.nothing_twice([twice], repeats=False)
-    assert invariants.nothing_twice([known], repeats=True)
+    assert not invariants.nothing_twice([twice], copies=2)
+    assert invariants.nothing_twice([twice], copies=1)
+    assert invariants.nothing_twice([known], copies=2)
+    thrice = story(1.0, 2.0, 3.0, unknown_attempts=2)
+    assert [bool(invariants.nothing_twice([thrice], copies=most)) for most in (2, 3)] == [True, False]
 
 
 def test_what_comes_late_or_in_the_wrong_order_is_seen() -> None:

@@ -13,6 +13,7 @@ from sandbox.standins.script import slow
 from sandbox.standins.smtp import Behaviour
 from tests.faults import ledger
 from tests.faults.catalogue import Skipped, fault
+from tests.faults.readiness import WORKERS
 from tests.faults.rig import Rig
 
 SOON = 30.0  # seconds for what takes one on an idle machine
@@ -34,7 +35,7 @@ def worker_killed_in_mid_send(rig: Rig) -> float:
     return killed
 
 
-@fault(repeats=True, attempts=8)
+@fault(repeats=True, copies=3, attempts=8)  # a lease ends within the kills, and what it held may meet a later one
 def worker_killed_under_load(rig: Rig) -> float:
     """SIGKILL eight times to a busy worker, of two that share 4,000 texts."""
     steady, doomed = rig.worker("-c", "4"), rig.worker("-c", "24")
@@ -49,6 +50,22 @@ def worker_killed_under_load(rig: Rig) -> float:
     rig.notes.append(f"{rig.unfinished()} were left after the last kill")
     rig.expect(steady.alive, "the worker that nobody killed has ended")
     return killed
+
+
+@fault(repeats=True)
+def last_worker_killed(rig: Rig) -> float:
+    """SIGKILL to the only worker at work; 22 s later another comes, and health says both."""
+    worker = rig.worker()
+    readiness = rig.watch_readiness()
+    rig.submit_each(5)
+    with readiness.lost(WORKERS):
+        worker.kill()
+        rig.submit_each(5)
+        rig.pause(22.0)
+        rig.worker()
+    back = time.time()
+    rig.submit_each(5)
+    return back
 
 
 @fault(attempts=1)
