@@ -16,36 +16,45 @@ BIG_INDEX = 10_000_000
 STATISTICS_DAYS = 14
 
 # A row's size is what ANALYZE saw, and 28 bytes of header and pointer (PostgreSQL manual, "Database Page Layout").
-# Partitions count as their table.
+# The statistics count from 0 after a crash and on a promoted standby: the catalog's count, which survives both,
+# is the least there is. Partitions count as their table.
 _TABLES = text("""
     WITH sized AS (
-        SELECT coalesce(parent.relname, c.relname) AS name, s.n_live_tup, s.n_dead_tup, s.last_autovacuum,
+        SELECT coalesce(parent.relname, c.relname) AS name, live_rows, s.n_dead_tup, s.last_autovacuum,
                pg_table_size(c.oid) AS bytes, pg_indexes_size(c.oid) AS index_bytes,
-               pg_relation_size(c.oid) - s.n_live_tup * (28 + width) * 100 / fillfactor AS wasted
+               pg_relation_size(c.oid) - live_rows * (28 + width) * 100 / fillfactor AS wasted
         FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid
         LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class parent ON parent.oid = i.inhparent,
+        LATERAL (SELECT greatest(s.n_live_tup, c.reltuples::bigint) AS live_rows) AS counted,
         LATERAL (SELECT sum((1 - null_frac) * avg_width) AS width FROM pg_stats
                  WHERE schemaname = s.schemaname AND tablename = s.relname) AS analyzed,
         LATERAL (SELECT coalesce(max(option_value::int), 100) AS fillfactor
                  FROM pg_options_to_table(c.reloptions) WHERE option_name = 'fillfactor') AS storage
         WHERE s.schemaname = current_schema() AND c.relkind = 'r'
     )
-    SELECT name, sum(n_live_tup)::bigint AS live_rows, sum(n_dead_tup)::bigint AS dead_rows,
+    SELECT name, sum(live_rows)::bigint AS live_rows, sum(n_dead_tup)::bigint AS dead_rows,
            sum(bytes)::bigint AS bytes, sum(index_bytes)::bigint AS index_bytes,
            sum(greatest(wasted, 0))::bigint AS wasted_bytes, max(last_autovacuum) AS last_autovacuum
     FROM sized GROUP BY name ORDER BY sum(bytes + index_bytes) DESC, name
 """)
 
-_UNUSED_INDEXES = text("""
+# Nobody says since when reads are counted. The latest of these is no earlier: the database's own reset; the
+# server's, which a crash does by itself; the start; and, for a standby, which counted only its own readers until
+# then, the last transaction that it replayed before it was promoted.
+_SINCE = """
+    SELECT greatest(d.stats_reset, server.stats_reset, pg_postmaster_start_time(), pg_last_xact_replay_timestamp())
+    FROM pg_stat_database d, pg_stat_bgwriter server WHERE d.datname = current_database()
+"""
+
+_UNUSED_INDEXES = text(f"""
     SELECT coalesce(parent.relname, c.relname) AS name, sum(pg_relation_size(c.oid))::bigint AS bytes
     FROM pg_stat_user_indexes s JOIN pg_index x ON x.indexrelid = s.indexrelid
     JOIN pg_class c ON c.oid = s.indexrelid
     LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class parent ON parent.oid = i.inhparent
     WHERE s.schemaname = current_schema() AND NOT x.indisunique AND NOT x.indisexclusion
-      AND (SELECT coalesce(stats_reset, pg_postmaster_start_time()) FROM pg_stat_database
-           WHERE datname = current_database()) < now() - make_interval(days => :statistics_days)
+      AND ({_SINCE}) < now() - make_interval(days => :statistics_days)
     GROUP BY 1 HAVING sum(s.idx_scan) = 0 AND sum(pg_relation_size(c.oid)) >= :big ORDER BY 2 DESC
-""")
+""")  # noqa: S608 - made of constants
 
 _CLIENTS = text("""
     SELECT count(*) AS connections,
@@ -77,14 +86,23 @@ _HOLDS = text("""
 def tables(connection: Connection) -> list[dict[str, Any]]:
     """[{name, live_rows, dead_rows, bytes, index_bytes, wasted_bytes, last_autovacuum}], the biggest first.
 
-    Rows and waste are estimates from the last ANALYZE and the statistics since.
+    Rows and waste are estimates from the last ANALYZE and the statistics since, waste rather too low.
     """
     found = [dict(row._mapping) for row in connection.execute(_TABLES)]
     return [row | {"last_autovacuum": _iso(row["last_autovacuum"])} for row in found]
 
 
+def statistics_since(connection: Connection) -> datetime:
+    """Since when the database surely counts who reads what; it forgets that at a crash and at a failover."""
+    since: datetime = connection.execute(text(_SINCE)).scalar_one()
+    return since
+
+
 def unused_indexes(connection: Connection) -> list[dict[str, Any]]:
-    """[{name, bytes}] of indexes nobody has read in STATISTICS_DAYS and no rule needs."""
+    """[{name, bytes}] of indexes that no rule needs and nobody has read.
+
+    None while the statistics reach back less than STATISTICS_DAYS.
+    """
     values = {"big": BIG_INDEX, "statistics_days": STATISTICS_DAYS}
     return [dict(row._mapping) for row in connection.execute(_UNUSED_INDEXES, values)]
 
