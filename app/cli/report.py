@@ -43,13 +43,19 @@ def _tables(tables: list[dict[str, Any]]) -> Table:
 
 
 def _runs(runs: dict[str, dict[str, Any]]) -> Table:
-    shown = Table("Cleanup", "Due", "Started", "Rows", "Batches", "ms", "Next due", "Error")
+    shown = Table("Cleanup", "Due", "Started", "Rows", "Batches", "ms", "Next due", "Ended")
     for task, run in runs.items():
         took = "" if run["milliseconds"] is None else f"{run['milliseconds']:,.0f}"
         numbers = ("" if run[name] is None else f"{run[name]:,}" for name in ("cleaned", "batches"))
         moments = (_minute(run[name]) for name in ("due_at", "started_at"))
-        shown.add_row(task, *moments, *numbers, took, _minute(run["next_due_at"]), run["error"] or "")
+        shown.add_row(task, *moments, *numbers, took, _minute(run["next_due_at"]), _ended(run))
     return shown
+
+
+def _ended(run: dict[str, Any]) -> str:
+    """What is to be said of how it ended."""
+    error: str | None = run["error"]
+    return error or ("early: its worker was stopped" if run["stopped"] else "")
 
 
 def _lines(stats: dict[str, Any]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Work in batches, each committed by itself, so that nobody waits long for a lock; whoever wants hears of each."""
+"""Work in batches, each committed by itself, so that nobody waits long for a lock; whoever wants hears of each.
+
+A run ends when its time is up or its worker is asked to stop; the next one goes on where it ended.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,24 @@ from contextvars import ContextVar
 
 from sqlalchemy import Connection
 
+from app.core import stopping
 from app.core.database import transaction
 
 #: Called after every batch with the number of rows that went.
 Watcher = Callable[[int], None]
 
 _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+
+
+class Budget:
+    """The time that a run has: `seconds` from now on, and none once its worker is asked to stop."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    def is_spent(self) -> bool:
+        """Whether to begin nothing more."""
+        return stopping.asked() or time.monotonic() >= self._ends_at
 
 
 @contextmanager
@@ -33,10 +48,10 @@ def done(rows: int) -> None:
         watcher(rows)
 
 
-def in_batches(delete: Callable[[Connection], int], *, size: int, deadline: float) -> int:
-    """Call `delete` until it finds fewer than `size` rows, or `deadline` (time.monotonic) is past; rows in all."""
+def in_batches(delete: Callable[[Connection], int], *, size: int, budget: Budget) -> int:
+    """Call `delete` until it finds fewer than `size` rows, or `budget` is spent; rows in all."""
     gone = 0
-    while time.monotonic() < deadline:
+    while not budget.is_spent():
         with transaction() as connection:
             batch = delete(connection)
         done(batch)

@@ -6,13 +6,12 @@ leave no dead ones behind: nothing to vacuum, and the disk gets its room back.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from app.maintenance.batches import done
+from app.maintenance.batches import Budget, done
 from app.maintenance.connections import autocommit, long_transaction
 from app.maintenance.partitions import Partitioned, attach, days
 
@@ -28,18 +27,18 @@ def drop_past(
     settle: Settle,
     *,
     must_stay: MustStay = lambda *_: False,
-    deadline: float,
+    budget: Budget,
 ) -> int:
     """Drop the days of `parent` that were over at `cutoff`; returns how many rows went with them.
 
     One caller at a time. `must_stay` is asked before a day is detached, and again when nobody can reach it
-    any more: then a day that must stay is attached again. Ends at `deadline` (time.monotonic); what a run leaves
+    any more: then a day that must stay is attached again. Ends when `budget` is spent; what a run leaves
     half-way, the next one finishes. Raises DatabaseUnavailable when an open transaction holds a day for 30 s.
     """
     with autocommit() as connection:
         _finish_interrupted(connection, parent)
         for day in days(connection, parent, attached=True):
-            if is_over(day, cutoff) and time.monotonic() < deadline and not must_stay(connection, day):
+            if is_over(day, cutoff) and not budget.is_spent() and not must_stay(connection, day):
                 connection.execute(
                     text(f"ALTER TABLE {parent.table} DETACH PARTITION {parent.partition(day)} CONCURRENTLY")
                 )
@@ -47,7 +46,7 @@ def drop_past(
     return sum(
         _drop(parent, day, settle, must_stay=must_stay)
         for day in detached
-        if is_over(day, cutoff) and time.monotonic() < deadline
+        if is_over(day, cutoff) and not budget.is_spent()
     )
 
 

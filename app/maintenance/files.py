@@ -9,14 +9,13 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from app.core.errors import SettingsError
-from app.maintenance.batches import done
+from app.maintenance.batches import Budget, done
 
 #: Seconds for one run.
 BUDGET = 240.0
@@ -29,7 +28,7 @@ def remove_old(folder: Path, *, cutoff: datetime, dry_run: bool = False, seconds
     folders go too, uncounted. It ends after `seconds`. No folder: 0. Raises SettingsError if the folder is
     another's, or none.
     """
-    deadline = time.monotonic() + seconds
+    budget = Budget(seconds)
     try:
         top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -39,17 +38,17 @@ def remove_old(folder: Path, *, cutoff: datetime, dry_run: bool = False, seconds
     try:
         if not _is_ours(os.fstat(top)):
             raise SettingsError("TEMP_DIR: belongs to another user; name a folder of our own")
-        return _remove_under(top, cutoff.timestamp(), deadline, dry_run=dry_run)
+        return _remove_under(top, cutoff.timestamp(), budget, dry_run=dry_run)
     finally:
         os.close(top)
 
 
-def _remove_under(top: int, oldest_kept: float, deadline: float, *, dry_run: bool) -> int:
+def _remove_under(top: int, oldest_kept: float, budget: Budget, *, dry_run: bool) -> int:
     removed = 0
     for _, folders, files, inside in os.fwalk(".", topdown=False, dir_fd=top):
         here = 0
         for name in files:
-            if time.monotonic() > deadline:
+            if budget.is_spent():
                 return removed + here
             here += _remove_file(name, inside, oldest_kept, dry_run=dry_run)
         for name in () if dry_run else folders:

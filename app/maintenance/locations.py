@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
 from app.core.database import transaction
-from app.maintenance.batches import in_batches
+from app.maintenance.batches import Budget, in_batches
 from app.maintenance.cleaned import Cleaned, cutoff
 from app.maintenance.connections import long_transaction
 from app.maintenance.dropping import drop_past
@@ -25,15 +24,15 @@ HALF_DAY_MOST = 50_000
 
 def clean(keep: timedelta) -> Cleaned:
     """Delete the positions recorded longer than `keep` ago, whole days by dropping them. One caller at a time."""
-    deadline = time.monotonic() + BUDGET
+    budget = Budget(BUDGET)
     with transaction() as connection:
         before = cutoff(connection, keep)
-    gone = drop_past(TRIP_LOCATIONS, before, _count_all, deadline=deadline)
-    gone += _delete(_midnight(before), deadline)  # in partitions that are not a day's
+    gone = drop_past(TRIP_LOCATIONS, before, _count_all, budget=budget)
+    gone += _delete(_midnight(before), budget)  # in partitions that are not a day's
     with transaction() as connection:
         few = _count(connection, before, at_most=HALF_DAY_MOST + 1) <= HALF_DAY_MOST
     if few:
-        gone += _delete(before, deadline)
+        gone += _delete(before, budget)
     return Cleaned(gone, before)
 
 
@@ -65,8 +64,8 @@ def _count(
     return int(connection.execute(query, values).scalar_one())
 
 
-def _delete(before: datetime, deadline: float) -> int:
-    return in_batches(lambda connection: _delete_oldest(connection, before), size=BATCH, deadline=deadline)
+def _delete(before: datetime, budget: Budget) -> int:
+    return in_batches(lambda connection: _delete_oldest(connection, before), size=BATCH, budget=budget)
 
 
 def _delete_oldest(connection: Connection, before: datetime) -> int:

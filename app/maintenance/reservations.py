@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import structlog
 from sqlalchemy import Connection, Row, text
 
 from app.core.database import transaction
-from app.maintenance.batches import done
+from app.maintenance.batches import Budget, done
 from app.messages.base import InvalidPayload
 from app.messages.kinds import KINDS
 from app.notifications import submit
@@ -66,14 +65,14 @@ def release_all(*, seconds: float = BUDGET) -> list[str]:
 
     Runs at the same time share the work. Raises DatabaseUnavailable; what was committed by then stays.
     """
-    deadline = time.monotonic() + seconds
+    budget = Budget(seconds)
     references: list[str] = []
     while True:
         with transaction() as connection:
             batch = release_expired(connection)
         done(len(batch))
         references += batch
-        if len(batch) < BATCH or time.monotonic() > deadline:
+        if len(batch) < BATCH or budget.is_spent():
             return references
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ from sqlalchemy.types import Date, Uuid
 
 from app.core.database import transaction
 from app.core.errors import PafarError
-from app.maintenance.batches import in_batches
+from app.maintenance.batches import Budget, in_batches
 from app.maintenance.cleaned import Cleaned, cutoff
 from app.maintenance.connections import long_transaction
 from app.maintenance.dropping import drop_past
@@ -36,11 +35,11 @@ def clean(keep: timedelta) -> Cleaned:
     Whole days are dropped; a day with unfinished messages and the day that is half past lose their finished ones
     in batches. Raises SummaryMismatch.
     """
-    deadline = time.monotonic() + BUDGET
+    budget = Budget(BUDGET)
     with transaction() as connection:
         before = cutoff(connection, keep)
-    gone = drop_past(NOTIFICATIONS, before, _summarise_all, must_stay=_has_unfinished, deadline=deadline)
-    gone += in_batches(lambda connection: _delete(connection, before), size=BATCH, deadline=deadline)
+    gone = drop_past(NOTIFICATIONS, before, _summarise_all, must_stay=_has_unfinished, budget=budget)
+    gone += in_batches(lambda connection: _delete(connection, before), size=BATCH, budget=budget)
     return Cleaned(gone, before)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import String
 
+from app.core import stopping
 from app.core.redaction import redact
 from app.core.schedule import CLEANUP, next_due, schedule
 from app.maintenance.batches import watched
@@ -38,7 +39,8 @@ Clean = Callable[[], dict[str, Any]]
 class LastRun:
     """A task's newest run; unfinished, it is under way or was killed.
 
-    `batches`: those that it committed; `due_at`: when the schedule wanted it, or its start if it came before that;
+    `batches`: those that it committed; `stopped`: its worker was asked to stop meanwhile, and what was left goes
+    with the next; `due_at`: when the schedule wanted it, or its start if it came before that;
     `next_due_at`: when the schedule wants the next.
     """
 
@@ -48,6 +50,7 @@ class LastRun:
     finished: bool
     cleaned: int | None
     error: str | None
+    stopped: bool
     batches: int | None
     milliseconds: float | None
     due_at: datetime
@@ -138,9 +141,9 @@ def _end(
     connection.execute(
         text(
             "UPDATE cleanup_runs SET finished_at = clock_timestamp(), batches = :batches, cleaned = :cleaned,"
-            " error = :error WHERE id = :id"
+            " error = :error, stopped = :stopped WHERE id = :id"
         ),
-        {"id": run_id, "batches": batches, "cleaned": cleaned, "error": error},
+        {"id": run_id, "batches": batches, "cleaned": cleaned, "error": error, "stopped": stopping.asked()},
     )
 
 
@@ -151,7 +154,7 @@ def _in_short(error: Exception) -> str:
 
 
 _LAST = text("""
-    SELECT newest.task, started_at, cleaned, error, batches, due_at,
+    SELECT newest.task, started_at, cleaned, error, stopped, batches, due_at,
            extract(epoch FROM finished_at - started_at)::float8 * 1000 AS milliseconds,
            extract(epoch FROM clock_timestamp() - started_at)::float8 AS age_seconds,
            finished_at IS NOT NULL AS finished

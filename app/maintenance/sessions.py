@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import cast
 import orjson
 from redis import Redis
 
+from app.maintenance.batches import Budget
 from app.maintenance.batches import done as batch_done
 
 #: Keys read at once: Redis serves nobody else meanwhile, for a third of a millisecond.
@@ -45,9 +45,9 @@ def sweep(redis: Redis, *, cutoff: datetime, dry_run: bool = False, seconds: flo
     A broken one is counted and left. A dry run only counts. A key that Redis moves while it is scanned may be
     counted twice. Raises redis.RedisError.
     """
-    deadline = time.monotonic() + seconds
+    budget = Budget(seconds)
     done, cursor = Sweep(), 0
-    while time.monotonic() < deadline:
+    while not budget.is_spent():
         cursor, page = cast("tuple[int, list[bytes]]", redis.scan(cursor, match="session:*", count=PAGE))
         if page:
             _sweep_page(redis, page, cutoff, done, dry_run=dry_run)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
 from app.core.database import transaction
 from app.maintenance import runs
-from app.maintenance.batches import done
+from app.maintenance.batches import Budget, done
 from app.maintenance.cleaned import cutoff
+from app.maintenance.connections import long_transaction
 from app.notifications import devices, limits
 
 #: Seconds for one run.
@@ -64,19 +64,29 @@ SMALL = (KEYS, SUBJECTS, CAMPAIGNS, RUNS, CODES, PHONES)
 
 def clean(keep: timedelta) -> dict[str, int]:
     """Delete old lines; how many by table. One caller at a time."""
-    deadline = time.monotonic() + BUDGET
+    budget = Budget(BUDGET)
     with transaction() as connection:
         before = cutoff(connection, keep)
-    return {small.table: _sweep(small, before, deadline) for small in SMALL}
+    return {small.table: _sweep(small, before, budget) for small in SMALL}
 
 
-def _sweep(small: Small, before: datetime, deadline: float) -> int:
+def count_old(keep: timedelta) -> dict[str, int]:
+    """What `clean` would delete by table if it had the time. Raises DatabaseUnavailable if it takes too long."""
+    with long_transaction() as connection:
+        before = cutoff(connection, keep)
+        return {small.table: _count(connection, small, before) for small in SMALL}
+
+
+def _count(connection: Connection, small: Small, before: datetime) -> int:
+    query = text(f"SELECT count(*) FROM {small.table} WHERE {small.old} AND {small.unused}")  # noqa: S608
+    return int(connection.execute(query, {"before": before}).scalar_one())
+
+
+def _sweep(small: Small, before: datetime, budget: Budget) -> int:
     with transaction() as connection:
         size = text("SELECT pg_relation_size(CAST(:table AS regclass)) / current_setting('block_size')::int")
         pages: int = connection.execute(size, {"table": small.table}).scalar_one()
-    return sum(
-        _sweep_pages(small, before, first) for first in range(0, pages, PAGES) if time.monotonic() < deadline
-    )
+    return sum(_sweep_pages(small, before, first) for first in range(0, pages, PAGES) if not budget.is_spent())
 
 
 def _sweep_pages(small: Small, before: datetime, first: int) -> int:

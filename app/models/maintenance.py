@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import Identity, Index
+from sqlalchemy import Identity, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, CreatedAt
@@ -13,7 +13,8 @@ from app.models.base import Base, CreatedAt
 class CleanupRun(Base):
     """One run of a cleanup task; without `finished_at` it is under way, or was killed.
 
-    `due_at` is when the schedule wanted it, or its start if it came sooner.
+    `due_at` is when the schedule wanted it, or its start if it came sooner; `stopped`: its worker was asked to
+    stop meanwhile, so that it may have left something to the next run.
     """
 
     __tablename__ = "cleanup_runs"
@@ -27,6 +28,7 @@ class CleanupRun(Base):
     cleaned: Mapped[int | None]
     batches: Mapped[int | None]
     error: Mapped[str | None]
+    stopped: Mapped[bool] = mapped_column(server_default=text("false"))
     next_due_at: Mapped[datetime]
 
 

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
+from app.core import stopping
 from app.core.database import statement, transaction
 from app.core.errors import DatabaseUnavailable, PafarError, SettingsError
 from app.core.sealing import UnknownKey
@@ -29,7 +30,8 @@ log = structlog.get_logger(__name__)
 #: Seconds for which an outcome is tried to be written, and the pause between: shorter than the relay's, so
 #: that after an outage the outcome is there before anybody takes the message for abandoned.
 RECORD_PATIENCE, RECORD_PAUSE = 60.0, 0.25
-
+#: The same once the worker is asked to stop: with a send that has just begun, less than the minute that it has.
+STOPPING_PATIENCE = 15.0
 
 #: Seconds before a message whose turn it is not asks again, and before one that this worker can't open is tried
 #: again, perhaps by a worker that can.
@@ -105,7 +107,7 @@ def _without_key(held: store.Claim, error: PafarError) -> Recordable:
 
 def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome even if the database is away for a while: unwritten, the message would go out again."""
-    give_up = time.monotonic() + RECORD_PATIENCE
+    began = time.monotonic()
     # One statement commits itself; those on a subject or a campaign belong together.
     several = held.subject is not None or held.campaign_id is not None
     while True:
@@ -113,7 +115,7 @@ def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
             with transaction() if several else statement() as connection:
                 return _record(connection, held, outcome)
         except DatabaseUnavailable:
-            if time.monotonic() > give_up:
+            if time.monotonic() - began > (STOPPING_PATIENCE if stopping.asked() else RECORD_PATIENCE):
                 raise
             time.sleep(RECORD_PAUSE)
 

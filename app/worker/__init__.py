@@ -21,12 +21,13 @@ from celery.signals import (
     worker_process_shutdown,
     worker_ready,
     worker_shutdown,
+    worker_shutting_down,
 )
 from celery.states import FAILURE
 from click.core import ParameterSource
 from opentelemetry.trace import SpanKind
 
-from app.core import context, tracing
+from app.core import context, stopping, tracing
 from app.core.celery_app import celery_app
 from app.core.config import get_settings
 from app.core.database import dispose, transaction
@@ -127,6 +128,11 @@ def _start(sender: Any, **_: Any) -> None:
             partitions.ensure_ahead(connection)
     except DatabaseUnavailable as error:
         log.warning("no partitions made ahead", reason=str(error))
+
+
+@worker_shutting_down.connect
+def _ask_to_stop(**_: Any) -> None:
+    stopping.ask()
 
 
 @worker_shutdown.connect
