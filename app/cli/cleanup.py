@@ -14,7 +14,7 @@ from app.cli.console import console
 from app.core import redis
 from app.core.config import get_settings
 from app.core.database import transaction
-from app.maintenance import files, locations, partitions, reservations, retention, sessions
+from app.maintenance import files, locations, partitions, reservations, retention, sessions, small_tables
 from app.maintenance.batches import watched
 from app.maintenance.report import generate
 from app.tasks import cleanup_tasks
@@ -47,11 +47,16 @@ def old_locations(dry_run: DryRun = False) -> None:
 
 @app.command("notifications")
 def old_notifications(dry_run: DryRun = False) -> None:
-    """Delete messages older than NOTIFICATION_RETENTION_DAYS; their counts stay."""
+    """Delete messages older than NOTIFICATION_RETENTION_DAYS, and what was theirs; their counts stay."""
     if dry_run:
         with _progress():
-            old = retention.count_old(timedelta(days=get_settings().notification_retention_days))
-        _would(f"{old.count} messages accepted before {old.cutoff:%Y-%m-%d %H:%M} UTC would be deleted")
+            keep = timedelta(days=get_settings().notification_retention_days)
+            old, lines = retention.count_old(keep), small_tables.count_old(keep)
+        theirs = ", ".join(f"{count} of {table}" for table, count in lines.items())
+        _would(
+            f"{old.count} messages accepted before {old.cutoff:%Y-%m-%d %H:%M} UTC would be deleted, and lines"
+            f" that nobody needs any more: {theirs}"
+        )
     else:
         _run(cleanup_tasks.cleanup_old_notifications)
 
@@ -63,7 +68,7 @@ def inactive_sessions(dry_run: DryRun = False) -> None:
         cutoff = datetime.now(UTC) - timedelta(days=get_settings().session_retention_days)
         with _progress():
             swept = sessions.sweep(redis.client(), cutoff=cutoff, dry_run=True)
-        _would(f"{swept.cleaned} of {swept.checked} sessions would be deleted")
+        _would(f"{swept.cleaned} of {swept.checked} sessions would be deleted{_left_out(swept)}")
     else:
         _run(cleanup_tasks.cleanup_inactive_user_sessions)
 
@@ -101,6 +106,12 @@ def cleanup_report(dry_run: DryRun = False) -> None:
         report.show(**result["report"])
     else:
         console.print(f"{result['message']}.", markup=False)
+
+
+def _left_out(swept: sessions.Sweep) -> str:
+    """What else there is to say of a look: sessions whose age nobody can tell, and those not looked at."""
+    broken = "".join(f"; {count} would stay: {reason}" for reason, count in swept.broken.items())
+    return broken if swept.complete else f"{broken}; the time was up before all were looked at"
 
 
 def _would(sentence: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -12,7 +13,10 @@ from rich.status import Status
 from typer.testing import CliRunner
 
 from app.cli import app, cleanup
-from app.maintenance.partitions import TRIP_LOCATIONS
+from app.core.redis import client
+from app.maintenance import small_tables
+from app.maintenance.partitions import TRIP_LOCATIONS, first_id
+from app.tasks.cleanup_tasks import cleanup_old_notifications
 from tests import past
 from tests.house import House
 from tests.past import day_ago, messages, noon, number, positions, there_are
@@ -39,12 +43,52 @@ def test_a_dry_run_tells_and_leaves() -> None:
     assert pafar("cleanup", "locations", "--dry-run").startswith("5 positions recorded before ")
     assert pafar("cleanup", "notifications", "--dry-run").startswith("3 messages accepted before ")
     assert pafar("cleanup", "partitions", "--dry-run") == "1 day partitions would be made; nothing was."
-    for what in ("reservations", "sessions", "files"):
+    for what in ("reservations", "files"):
         assert pafar("cleanup", what, "--dry-run").endswith("; nothing was.")
     assert "start beat" in pafar("cleanup", "report", "--dry-run")
     left = number("SELECT count(*) FROM trip_locations") + number("SELECT count(*) FROM notifications")
     assert (left, number("SELECT count(*) FROM cleanup_runs")) == (8, 0)
     assert not there_are(TRIP_LOCATIONS.partition(day_ago(-7)))
+
+
+def test_a_dry_run_of_messages_counts_all_that_the_task_deletes() -> None:
+    change("TRUNCATE subjects, idempotency_keys, campaigns, otp_sends, device_tokens")
+    [waiting] = messages(noon(40), 1, status="queued", waiting=True, subject="spoken of")
+    messages(noon(40), 2)
+    for subject in ("spoken of", "forgotten", "forgotten too"):
+        change("INSERT INTO subjects (subject, revision, created_at) VALUES (:s, 1, :at)", s=subject, at=noon(40))
+    for name, message in (("theirs", waiting), ("old", first_id(noon(40))), ("young", first_id(noon(3)))):
+        change(
+            "INSERT INTO idempotency_keys (key, notification_id, created_at) VALUES (:name, :message, :at)",
+            name=name,
+            message=message,
+            at=noon(3 if name == "young" else 40),
+        )
+    change(
+        "INSERT INTO cleanup_runs (task, due_at, started_at, next_due_at) SELECT 'a', at, at, at"
+        " FROM CAST(:at AS timestamptz) AS at",
+        at=noon(100),
+    )
+    told = pafar("cleanup", "notifications", "--dry-run")
+    small = small_tables.count_old(timedelta(days=30))
+    assert {table: count for table, count in small.items() if count} == {
+        "idempotency_keys": 1,
+        "subjects": 2,
+        "cleanup_runs": 1,
+    }
+    assert told.startswith("2 messages accepted before ")
+    assert all(f"{count} of {table}" in told for table, count in small.items())
+    assert cleanup_old_notifications()["small_tables"] == small
+
+
+def test_a_dry_run_of_sessions_names_those_it_can_t_judge() -> None:
+    client().flushdb()
+    old = '{"last_activity": "2020-01-01T00:00:00Z"}'
+    client().mset({"session:1": old, "session:2": "no JSON", "session:3": "{}", "session:4": "[]"})
+    assert pafar("cleanup", "sessions", "--dry-run") == (
+        "1 of 4 sessions would be deleted; 1 would stay: not JSON; 2 would stay: no last_activity; nothing was."
+    )
+    client().flushdb()
 
 
 def test_by_hand_is_recorded_as_by_beat() -> None:
