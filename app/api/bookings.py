@@ -115,7 +115,7 @@ def book(new: NewBooking) -> Booked:
 
 @router.post("/holds", status_code=HTTPStatus.CREATED)
 def hold_seats(new: NewHold) -> Held:
-    """Hold seats for ten minutes; a payment turns the hold into a booking."""
+    """Hold seats until `expires_at`; a payment turns the hold into a booking."""
     with session() as s:
         booking = hold(s, trip_id=new.trip_id, user_id=new.user_id, seats=new.seats)
         return Held(

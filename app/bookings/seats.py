@@ -11,11 +11,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.core.config import get_settings
 from app.core.errors import PafarError
 from app.models import Booking, BookingStatus, Trip, User
 
-#: How long an unpaid hold keeps its seats.
-HOLD = timedelta(minutes=10)
 #: No 0, O, 1 or I: a reference is read out over the phone.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 #: Of 32^8 references, ten million bookings leave all but one in 100,000 free; with six letters, one in a hundred.
@@ -35,7 +34,7 @@ class InvalidBooking(PafarError):
 
 
 def hold(session: Session, *, trip_id: int, user_id: int, seats: Sequence[str]) -> Booking:
-    """Hold `seats` on a trip for HOLD, unpaid, in the session's transaction.
+    """Hold `seats` on a trip for RESERVATION_HOLD_MINUTES, unpaid, in the session's transaction.
 
     Raises SeatsTaken, InvalidBooking; roll back then.
     """
@@ -57,7 +56,7 @@ def hold(session: Session, *, trip_id: int, user_id: int, seats: Sequence[str]) 
         status=BookingStatus.PENDING,
         total_amount=trip.price * len(wanted),
         currency=trip.currency,
-        expires_at=func.clock_timestamp() + HOLD,
+        expires_at=func.clock_timestamp() + timedelta(minutes=get_settings().reservation_hold_minutes),
     )
     claim(session, booking, wanted)
     return booking

@@ -26,6 +26,7 @@ from app.core.setting_types import (
     Days,
     FieldName,
     FieldPath,
+    HoldMinutes,
     Hours,
     HttpUrl,
     KeyHeader,
@@ -110,6 +111,7 @@ class Settings(BaseSettings):
     default_timezone: TimeZone = "UTC"
     default_phone_region: Country | None = None
 
+    reservation_hold_minutes: HoldMinutes = 10
     location_retention_days: Days = 7
     session_retention_days: Days = 30
     temp_file_retention_hours: Hours = 24

@@ -152,6 +152,7 @@ HttpUrl = Annotated[str, _scheme("http", "https")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Hours = Annotated[int, Field(ge=1, le=87600)]
+HoldMinutes = Annotated[int, Field(ge=1, le=1440)]
 Schedule = Annotated[timedelta | time, BeforeValidator(_schedule)]  #: an interval, or a time of day in UTC
 Currency = Annotated[str, AfterValidator(_currency)]
 LocaleName = Annotated[str, AfterValidator(_locale)]

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app.bookings import seats
 from app.bookings.confirm import pay
 from app.bookings.seats import InvalidBooking, SeatsTaken, hold
+from app.core.config import get_settings
 from app.core.database import session, transaction
 from app.models import Booking
 from tests import data
@@ -68,6 +69,22 @@ def test_overlapping_groups_neither_deadlock_nor_share_a_seat(house: House) -> N
     live = live_seats()
     assert len(live) == len(set(live)) == sold
     assert free_seats(trip) == 40 - sold
+
+
+def test_a_hold_lasts_as_long_as_the_setting_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    trip, user = data.make_trip()
+    with monkeypatch.context() as patched:
+        patched.setenv("RESERVATION_HOLD_MINUTES", "25")
+        get_settings.cache_clear()
+        with session() as s:
+            hold(s, trip_id=trip, user_id=user, seats=["3"])
+    get_settings.cache_clear()
+    with session() as s:
+        hold(s, trip_id=trip, user_id=user, seats=["4"])
+        lives = (
+            "SELECT round(extract(epoch FROM expires_at - clock_timestamp()) / 60)::int FROM bookings ORDER BY id"
+        )
+        assert list(s.scalars(text(lives))) == [25, 10]
 
 
 def test_a_freed_seat_can_be_sold_again() -> None:

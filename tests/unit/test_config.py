@@ -37,6 +37,9 @@ def test_the_documented_defaults(empty: pytest.MonkeyPatch) -> None:
     assert (settings.default_locale, settings.default_timezone) == ("en", "UTC")
     assert settings.task_events is True
     assert settings.default_phone_region is None
+    assert settings.reservation_hold_minutes == 10
+    assert (settings.location_retention_days, settings.notification_retention_days) == (7, 30)
+    assert (settings.session_retention_days, settings.temp_file_retention_hours) == (30, 24)
 
 
 def test_every_malformed_setting_is_named_and_none_is_repeated(empty: pytest.MonkeyPatch) -> None:
@@ -56,6 +59,7 @@ def test_every_malformed_setting_is_named_and_none_is_repeated(empty: pytest.Mon
         "SMS_ID_PATH": "data..id",
         "SMS_ALLOWED_COUNTRIES": "Atlantis",
         "OTP_LIMIT_PER_DAY": "-17",
+        "RESERVATION_HOLD_MINUTES": "1441",
         "WEB_OTP_DOMAIN": "https://pafar.example",
     }
     for name, value in bad.items():
