@@ -54,6 +54,17 @@ def positions(moment: datetime, count: int = 1) -> None:
     )
 
 
+_MESSAGE = text(
+    "INSERT INTO notifications (id, kind, status, priority, payload, valid_until, created_at, subject, revision)"
+    " VALUES (:id, :kind, :status, 3, '{}', CAST(:created_at AS timestamptz) + interval '60 days', :created_at,"
+    " :subject, 1)"
+)
+_TO_DO = text(
+    "INSERT INTO outbox (id, task, queue, priority, due_at)"
+    " VALUES (:id, 'app.tasks.sms_tasks.send_otp_sms', 'sms', 3, clock_timestamp())"
+)
+
+
 def messages(
     moment: datetime,
     count: int = 1,
@@ -70,22 +81,9 @@ def messages(
         taken: int = connection.execute(text("SELECT count(*) FROM notifications")).scalar_one()
         ids = [UUID(int=low + taken + n) for n in range(count)]
         row = {"kind": kind, "status": status, "created_at": moment, "subject": more.get("subject")}
-        connection.execute(
-            text(
-                "INSERT INTO notifications (id, kind, status, priority, payload, valid_until, created_at, subject,"
-                " revision) VALUES (:id, :kind, :status, 3, '{}', CAST(:created_at AS timestamptz)"
-                " + interval '60 days', :created_at, :subject, 1)"
-            ),
-            [row | {"id": id_} for id_ in ids],
-        )
+        connection.execute(_MESSAGE, [row | {"id": id_} for id_ in ids])
         if waiting:
-            connection.execute(
-                text(
-                    "INSERT INTO outbox (id, task, queue, priority, due_at)"
-                    " VALUES (:id, 'app.tasks.sms_tasks.send_otp_sms', 'sms', 3, clock_timestamp())"
-                ),
-                [{"id": id_} for id_ in ids],
-            )
+            connection.execute(_TO_DO, [{"id": id_} for id_ in ids])
     return ids
 
 

@@ -29,11 +29,11 @@ VISIBILITY_TIMEOUT = 900
 _REDIS = {
     "visibility_timeout": VISIBILITY_TIMEOUT,
     "unacked_restore_interval": 5,  # the default sweep comes only every 100 s
-    "unacked_restore_throttle": 1,
+    "unacked_restore_throttle": 1,  # of ten sweeps the default does one, so that five seconds become fifty
     "unacked_mutex_expire": 10,  # a worker killed while it held the mutex froze recovery for 300 s
     "socket_timeout": 5,  # a frozen broker blocked a publish for good
-    "socket_connect_timeout": 2,
-    "socket_keepalive": True,
+    "socket_connect_timeout": 2,  # a host that is gone answers nothing: the kernel gives up after two minutes
+    "socket_keepalive": True,  # one that a firewall has forgotten is noticed before it is needed
     "health_check_interval": 10,  # half-open connections are noticed in seconds, not in a minute
 }
 

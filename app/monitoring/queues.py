@@ -77,17 +77,7 @@ def read(broker: Broker) -> Holdings:
 def _lists(broker: Broker) -> Holdings:
     """What Redis holds, in one round trip."""
     with broker.redis() as client:
-        pipe = client.pipeline(transaction=False)
-        for queue, step in _LISTS:
-            pipe.llen(priority_list(queue, step))
-            pipe.lindex(priority_list(queue, step), -1)
-        pipe.hlen(_UNACKED)
-        pipe.hscan(_UNACKED, count=HELD_LOOKED_AT)
-        pipe.zrange(_UNACKED_INDEX, 0, 0, withscores=True)
-        pipe.info()
-        *answers, info = pipe.execute(raise_on_error=False)
-        if refused := next((answer for answer in answers if isinstance(answer, Exception)), None):
-            raise refused
+        *answers, info = _ask(client)
     *lists, held, (_, sample), handed_out = answers
     now = time.time()
     waiting = dict(zip(_LISTS, zip(lists[::2], lists[1::2], strict=True), strict=True))
@@ -105,6 +95,22 @@ def _lists(broker: Broker) -> Holdings:
         oldest_held_seconds=max(0.0, now - handed_out[0][1]) if handed_out else None,
         server=None if isinstance(info, Exception) else server(info),
     )
+
+
+def _ask(client: Any) -> list[Any]:
+    """Length and oldest of each list, then what is held, then the server's INFO, or why it gives none."""
+    pipe = client.pipeline(transaction=False)
+    for queue, step in _LISTS:
+        pipe.llen(priority_list(queue, step))
+        pipe.lindex(priority_list(queue, step), -1)
+    pipe.hlen(_UNACKED)
+    pipe.hscan(_UNACKED, count=HELD_LOOKED_AT)
+    pipe.zrange(_UNACKED_INDEX, 0, 0, withscores=True)
+    pipe.info()
+    answers: list[Any] = pipe.execute(raise_on_error=False)
+    if refused := next((answer for answer in answers[:-1] if isinstance(answer, Exception)), None):
+        raise refused
+    return answers
 
 
 def server(info: dict[str, Any]) -> Server:

@@ -69,13 +69,19 @@ def accept(
     message = _compose(kind, payload, message_id, wait)
     publish_directly = wait <= 0 and not broker.breaker.is_open
     written_at = store.insert(connection, message, published=publish_directly)
-    if written_at is not None and message.subject is not None:
-        subjects.enter(connection, message.subject, message.id)
-    if written_at is not None and kind.chunks:
-        campaigns.cut(connection, KINDS[kind.chunks], message, payload)
+    if written_at is not None:
+        _enter(connection, kind, message, payload)
     if written_at is None or not publish_directly:
         return Accepted(message.id, None)
     return Accepted(message.id, WakeUp(str(message.id), kind.task, kind.queue, message.priority, written_at))
+
+
+def _enter(connection: Connection, kind: Kind, message: store.NewMessage, payload: Any) -> None:
+    """Write what a new message has besides its own row."""
+    if message.subject is not None:
+        subjects.enter(connection, message.subject, message.id)
+    if kind.chunks:
+        campaigns.cut(connection, KINDS[kind.chunks], message, payload)
 
 
 def accept_many(connection: Connection, kind: Kind, arguments: Sequence[Mapping[str, Any]]) -> list[UUID]:

@@ -6,6 +6,7 @@ import os
 import re
 import ssl
 import time
+from dataclasses import dataclass
 from typing import get_args
 
 import certifi
@@ -40,54 +41,54 @@ RECIPIENT_WAIT = 300.0
 _QUEUE_ID = re.compile(r"(?:\bqueued as |\bid=)([\w.-]+)", re.IGNORECASE)
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SmtpProvider:
-    """Sends e-mail through one SMTP server; safe for many threads, and across a fork."""
+    """Sends e-mail through one SMTP server; safe for many threads, and across a fork.
 
-    def __init__(  # noqa: PLR0913  (plain values, each by its name, are what a provider is made from)
-        self,
-        *,
-        host: str,
-        port: int,
-        security: Security,
-        user: str | None,
-        password: str | None,
-        sender: str,
-        ca_file: str | None,
-        connect_timeout: float = 5.0,
-        timeout: float = 10.0,
-        deadline: float = 30.0,
-        max_sessions: int = 8,
-        max_messages: int = 100,
-        max_age: float = 60.0,
-        max_idle: float = 30.0,
-    ) -> None:
-        """Times in seconds: one connection attempt, one read or write, one whole send, a session's life.
+    Times in seconds: one connection attempt, one read or write, one whole send, a session's life. At most
+    `max_sessions`; a new one is opened only when those open can take no further message just now.
 
-        At most `max_sessions`; a new one is opened only when those open can take no further message just now.
+    `sender` as in "Pafar <no-reply@pafar.example>"; `ca_file` (PEM) is trusted besides the public CAs. Making one
+    opens no connection. Raises Misconfigured, which names the bad parameter.
+    """
 
-        `sender` as in "Pafar <no-reply@pafar.example>"; `ca_file` (PEM) is trusted besides the public CAs.
-        Opens no connection. Raises Misconfigured, which names the bad parameter.
-        """
-        if security not in get_args(Security):
-            raise Misconfigured(f"security: {security!r}, allowed are {', '.join(get_args(Security))}")
-        if (user is None) != (password is None):
+    host: str
+    port: int
+    security: Security
+    user: str | None
+    password: str | None
+    sender: str
+    ca_file: str | None
+    connect_timeout: float = 5.0
+    timeout: float = 10.0
+    deadline: float = 30.0
+    max_sessions: int = 8
+    max_messages: int = 100
+    max_age: float = 60.0
+    max_idle: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Check what was given, and make of it what sessions need."""
+        if self.security not in get_args(Security):
+            raise Misconfigured(f"security: {self.security!r}, allowed are {', '.join(get_args(Security))}")
+        if (self.user is None) != (self.password is None):
             raise Misconfigured("user, password: one is set without the other")
-        self._sender = sender
-        self._mail_from = parse_sender(sender)[1]
+        self._mail_from = parse_sender(self.sender)[1]
         self._server = Server(
-            host=host,
-            port=port,
-            security=security,
-            tls=_tls(ca_file),
-            user=user,
-            password=password or "",
+            host=self.host,
+            port=self.port,
+            security=self.security,
+            tls=_tls(self.ca_file),
+            user=self.user,
+            password=self.password or "",
             # Relays turn away names they can't make sense of, and a container's own name is such a one.
             ehlo_name=self._mail_from.rpartition("@")[2],
-            connect_timeout=connect_timeout,
-            timeout=timeout,
+            connect_timeout=self.connect_timeout,
+            timeout=self.timeout,
         )
-        self._deadline = deadline
-        self._limits = Limits(sessions=max_sessions, messages=max_messages, age=max_age, idle=max_idle)
+        self._limits = Limits(
+            sessions=self.max_sessions, messages=self.max_messages, age=self.max_age, idle=self.max_idle
+        )
         self._pools: dict[int, Pool] = {}
 
     def send(self, message: Email) -> Receipt:
@@ -97,9 +98,9 @@ class SmtpProvider:
         RecipientBusy. OutcomeUnknown: lost after it. Misconfigured: login, encryption, certificate, a refused
         sender. InvalidRecipient: 5.1.z at RCPT. Rejected: other 5yz.
         """
-        deadline = time.monotonic() + self._deadline
+        deadline = time.monotonic() + self.deadline
         to = recipient(message.to)
-        content = build(message, self._sender)
+        content = build(message, self.sender)
         try:
             reply = self._deliver(to, content, deadline)
         except Refused as refusal:

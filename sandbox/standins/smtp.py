@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Self
 
 from aiosmtpd.smtp import LoginPassword
@@ -19,6 +20,7 @@ from sandbox.standins.tls import Authority
 __all__ = ["Behaviour", "SmtpStandIn"]
 
 
+@dataclass(eq=False)
 class SmtpStandIn:
     """Listens on 127.0.0.1:`port` (0 picks a free one) between `start` and `stop`.
 
@@ -26,37 +28,29 @@ class SmtpStandIn:
     other two ways. What it takes is in the ledger (channel "email") before it is answered. `script` is obeyed
     first in, first out; when it is empty, all is accepted: to die after five of a window's messages, let five
     `Behaviour(at="message", accept=True)` stand before the one that closes.
+
+    `max_size` in octets; with None, SIZE is not announced. Without `mechanisms` nobody need log in. `reader` makes
+    of a message what the ledger says of it: reading all of a large one takes milliseconds.
     """
 
-    def __init__(  # noqa: PLR0913  (each is a way in which real servers differ)
-        self,
-        ledger: Ledger,
-        authority: Authority,
-        *,
-        user: str,
-        password: str,
-        port: int = 0,
-        security: Literal["starttls", "tls", "none"] = "starttls",
-        extensions: Collection[str] = ("PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8"),
-        mechanisms: Collection[str] = ("PLAIN", "LOGIN"),
-        max_size: int | None = 10 * 2**20,
-        reader: Callable[[bytes], dict[str, Any]] = read,
-    ) -> None:
-        """`max_size` in octets; with None, SIZE is not announced. Without `mechanisms` nobody need log in.
+    ledger: Ledger
+    authority: Authority
+    _: KW_ONLY
+    user: str
+    password: str
+    port: int = 0
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    extensions: Collection[str] = ("PIPELINING", "CHUNKING", "8BITMIME", "SMTPUTF8")
+    mechanisms: Collection[str] = ("PLAIN", "LOGIN")
+    max_size: int | None = 10 * 2**20
+    reader: Callable[[bytes], dict[str, Any]] = read
 
-        `reader` makes of a message what the ledger says of it: reading all of a large one takes milliseconds.
-        """
-        self.port = port
+    def __post_init__(self) -> None:
+        """Nobody is connected yet, and nothing is scripted."""
         self.script: deque[Behaviour] = deque()
-        self.ledger = ledger
-        self.login = LoginPassword(user.encode(), password.encode())
-        self.security = security
-        self.extensions = extensions
-        self.mechanisms = mechanisms
-        self.max_size = max_size
-        self.reader = reader
+        self.login = LoginPassword(self.user.encode(), self.password.encode())
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(authority.cert_file, authority.key_file)
+        self.tls.load_cert_chain(self.authority.cert_file, self.authority.key_file)
         self.connections: set[Connection] = set()
         self.connection_count = 0
 
