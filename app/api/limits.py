@@ -99,6 +99,7 @@ class BodyLimit:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse a body as soon as it is too long."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -17,6 +17,7 @@ class RequestId:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer under an id: the caller's, or a new one."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,235 +1,142 @@
-"""What each sending task takes: its parameters as a model, named after the task, and the data inside it."""
+"""What each sending task takes: its parameters as a model, named after the task."""
 
 from __future__ import annotations
 
-from typing import Self
+from pydantic import Field
 
-import orjson
-from pydantic import Field, model_validator
-
-from app.messages.bulk import MAX_CONTENT, Body, PushData, UserTokens
 from app.messages.documents.given import PdfFile
-from app.messages.fields import (
-    Amount,
-    BusInfo,
-    Eta,
-    Identifier,
-    Latitude,
-    Longitude,
-    Minutes,
-    Moment,
-    OtpCode,
-    OtpPurpose,
-    Reference,
-    Seats,
-    Status,
-    Text,
+from app.messages.fields import Identifier, OtpCode, OtpPurpose, Text
+from app.messages.payload_details import (
+    Arrival,
+    BookedSeats,
+    BookingOnPhone,
+    Bulk,
+    BulkContent,
+    CancelledBooking,
+    Delay,
+    Location,
+    PaidBooking,
+    PaidBookingWithBus,
+    PaymentMade,
+    PaymentStatus,
+    Promotion,
+    TripStatus,
 )
-from app.messages.payloads import Details, Payload
+from app.messages.payloads import Payload
 from app.messages.recipients import DeviceTokens, EmailAddress, PhoneNumber
 
 
-class Booking(Details):
-    """What every message about a booking names."""
-
-    booking_reference: Reference
-    origin: Text
-    destination: Text
-
-
-class BookedSeats(Booking):
-    """A booking and what it holds on the bus."""
-
-    departure_time: Moment
-    seats: Seats
-
-
-class PaidBooking(BookedSeats):
-    """A booking as a text message tells it."""
-
-    total_amount: Amount
-
-
-class PaidBookingWithBus(PaidBooking):
-    """A booking as an e-mail tells it."""
-
-    arrival_time: Moment | None = None
-    bus_info: BusInfo = None
-
-
-class CancelledBooking(BookedSeats):
-    """A booking that is no more; a refund of 0 says that nothing comes back."""
-
-    refund_amount: Amount
-    refund_reference: Reference | None = None
-
-
-class PaymentMade(Details):
-    """One payment; `status` is completed, pending, failed or refunded, another word is shown as it is."""
-
-    transaction_id: Identifier
-    booking_reference: Reference
-    amount: Amount
-    payment_method: Text
-    payment_date: Moment
-    status: Status
-
-
-class BookingOnPhone(Booking):
-    """A booking as a push tells it; the ids open the app's screen."""
-
-    booking_id: Identifier | None = None
-    trip_id: Identifier | None = None
-
-
-class Delay(Details):
-    booking_reference: Reference
-    delay_minutes: Minutes
-    new_departure_time: Moment
-
-
-class Arrival(Details):
-    booking_reference: Reference
-    destination: Text
-    eta_minutes: Eta = 5
-
-
-class TripStatus(Details):
-    """How a trip stands.
-
-    `status` is departed, delayed, arriving, completed or cancelled; another word gives a general update.
-    """
-
-    status: Status
-    booking_reference: Reference
-    trip_id: Identifier | None = None
-    delay_minutes: Minutes | None = None
-    eta_minutes: Eta | None = None
-    timestamp: Moment | None = None
-
-
-class Location(Details):
-    """Where a bus is; the coordinates (WGS 84) are for the app's map."""
-
-    landmark: Text
-    eta_minutes: Eta
-    trip_id: Identifier | None = None
-    booking_reference: Reference | None = None
-    latitude: Latitude | None = None
-    longitude: Longitude | None = None
-
-
-class PaymentStatus(Details):
-    """How a payment stands: `status` is completed, failed or refunded; another word gives a general update."""
-
-    status: Status
-    amount: Amount
-    booking_reference: Reference
-    payment_id: Identifier | None = None
-
-
-class Promotion(Details):
-    message: Text
-    title: Text = "🎁 An offer from Pafar"
-    promotion_id: Identifier | None = None
-    discount_code: Reference | None = None
-    valid_until: Moment | None = None
-
-
-class BulkContent(Details):
-    """What a bulk push says; `data` is for the app."""
-
-    title: Text
-    body: Body
-    data: PushData = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        content = {"notification": {"title": self.title, "body": self.body}, "data": self.data}
-        if (size := len(orjson.dumps(content))) > MAX_CONTENT:
-            raise ValueError(f"title, body and data have {size} bytes together, of {MAX_CONTENT} allowed")
-        return self
-
-
-class Bulk(BulkContent):
-    user_tokens: UserTokens
-
-
 class ByEmail(Payload):
+    """To one person by e-mail."""
+
     user_email: EmailAddress
     user_name: Text
 
 
 class BySms(Payload):
+    """To one person by text message."""
+
     phone_number: PhoneNumber
     user_name: Text
 
 
 class ByPush(Payload):
+    """To the phones of one person: registration tokens, or `fid:` and an installation id."""
+
     device_tokens: DeviceTokens
 
 
 class BookingConfirmationEmail(ByEmail):
+    """The e-mail with the ticket, after the payment."""
+
     booking_data: PaidBookingWithBus
 
 
 class BookingCancellationEmail(ByEmail):
+    """The e-mail that says a booking is no more, and what comes back."""
+
     booking_data: CancelledBooking
 
 
 class PaymentReceiptEmail(ByEmail):
+    """The e-mail with the receipt of one payment."""
+
     payment_data: PaymentMade
     receipt_attachment: PdfFile = None  #: the receipt as the caller made it; None: it is made here
 
 
 class BookingConfirmationSms(BySms):
+    """The text that confirms a booking, after the payment."""
+
     booking_data: PaidBooking
 
 
 class TripDepartureSms(BySms):
+    """The text before departure."""
+
     trip_data: BookedSeats
 
 
 class TripDelaySms(BySms):
+    """The text of a delay; a newer one of the same booking takes its place."""
+
     trip_data: Delay
 
 
 class TripArrivalSms(BySms):
+    """The text before arrival."""
+
     trip_data: Arrival
 
 
 class OtpSms(Payload):
+    """A one-time code, which lives for 10 minutes; `purpose` chooses the wording."""
+
     phone_number: PhoneNumber
     otp_code: OtpCode
     purpose: OtpPurpose = "verification"
 
 
 class BookingConfirmationPush(ByPush):
+    """The push after the payment."""
+
     user_name: Text
     booking_data: BookingOnPhone
 
 
 class BookingExpiredPush(ByPush):
+    """The push that says an unpaid hold has ended."""
+
     booking_data: BookingOnPhone
 
 
 class TripStatusPush(ByPush):
+    """The push of a trip's departure, delay, arrival, end or cancellation."""
+
     trip_data: TripStatus
 
 
 class LocationUpdatePush(ByPush):
+    """The push of where the bus is, and in how many minutes it comes."""
+
     location_data: Location
 
 
 class PaymentStatusPush(ByPush):
+    """The push of a payment's outcome."""
+
     payment_data: PaymentStatus
 
 
 class PromotionalPush(ByPush):
+    """The push of an offer."""
+
     promotion_data: Promotion
 
 
 class BulkPushNotification(Payload):
+    """One text for up to 1,000,000 tokens; chunks of up to 500 carry it."""
+
     notification_data: Bulk
 
 

@@ -57,18 +57,22 @@ class SturdyConsumer(Consumer):
             task.Request = "app.worker.request:DiscreetRequest"
         super().update_strategies()
 
-    # Celery's log lines for what it can't run show bodies; these hide them.
+    # Celery's log lines for what it can't run show bodies.
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
+        """Drop what is no task message, and log it without its body."""
         super().on_unknown_message(HIDDEN, _without_arguments(message))
 
     def on_unknown_task(self, body: Any, message: Any, exc: Any) -> None:
+        """Drop a task that we don't have, and log its name without its arguments."""
         super().on_unknown_task(HIDDEN, _without_arguments(message), exc)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Any) -> None:
+        """Drop a task whose message lacks what Celery needs, and log it without its arguments."""
         super().on_invalid_task(HIDDEN, _without_arguments(message), exc)
 
     def on_decode_error(self, message: Any, exc: Any) -> None:
+        """Drop what can't be decoded, and log its size in bytes and the kind of error."""
         log.error("a message can't be decoded and is dropped", size=len(message.body), reason=type(exc).__name__)
         message.ack()
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from icalendar import Alarm, Calendar, Event, vCalAddress
 
 from app.messages import formats
-from app.messages.payload_types import CancelledBooking, PaidBookingWithBus
+from app.messages.payload_details import CancelledBooking, PaidBookingWithBus
 
 #: Before departure: time to get ready and to the terminal.
 REMINDER = timedelta(hours=3)

@@ -8,7 +8,8 @@ import zxingcpp
 
 from app.messages import formats
 from app.messages.documents.typesetting import typeset
-from app.messages.payload_types import BookingConfirmationEmail, PaidBookingWithBus
+from app.messages.payload_details import PaidBookingWithBus
+from app.messages.payload_types import BookingConfirmationEmail
 
 
 def ticket(payload: BookingConfirmationEmail) -> bytes:
