@@ -1,10 +1,11 @@
-"""Faults of whole machines: two hosts with workers, each with a network of its own; one dies, one is cut off."""
+"""Faults of whole machines: two hosts, each with its own way to the servers; one dies, one is cut off."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from shutil import which
 from typing import Self
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from app.notifications.store import LEASE
 from sandbox.standins.script import slow
-from tests.faults.catalogue import Skipped, fault
+from tests.faults.catalogue import fault
 from tests.faults.proxy import FaultProxy
 from tests.faults.rig import Rig
 from tests.faults.worker import Command
@@ -22,21 +23,60 @@ SOON = 40.0  # seconds for what takes one on an idle machine
 _SERVERS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "SMS_API_URL")
 
 
-class Host:
-    """A network namespace whose only link leads to proxies before the rig's servers; there inside `with`.
+class Refused(Exception):
+    """This machine refuses network namespaces; the text says why."""
 
-    Entering raises Skipped where the machine refuses one.
-    """
+
+class Host:
+    """A host of workers, whose way to the rig's servers leads over proxies at `address`; there inside `with`."""
+
+    def __init__(self, rig: Rig, address: str, prefix: Sequence[str] = ()) -> None:
+        self._rig, self._address, self._prefix = rig, address, prefix
+        self._undo = ExitStack()
+        self._proxies: list[FaultProxy] = []
+
+    def __enter__(self) -> Self:
+        self._environment = {name: self._lead(self._rig.environment[name]) for name in _SERVERS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def worker(self) -> Command:
+        """A worker on this host, ready."""
+        return self._rig.worker("-c", "8", prefix=self._prefix, **self._environment)
+
+    def cut(self) -> None:
+        """Nothing comes through, and nobody is told."""
+        for proxy in self._proxies:
+            proxy.silence()
+
+    def mend(self) -> None:
+        """Everything comes through again."""
+        for proxy in self._proxies:
+            proxy.heal()
+
+    def _lead(self, url: str) -> str:
+        """The URL by which this host reaches a server."""
+        port = urlsplit(url).port
+        assert port is not None
+        proxy = self._undo.enter_context(FaultProxy(port, self._address))
+        self._proxies.append(proxy)
+        return url.replace(f"127.0.0.1:{port}", f"{proxy.host}:{proxy.port}")
+
+
+class Namespace(Host):
+    """A host with a network of its own, whose only link leads to its proxies. Entering raises Refused."""
 
     def __init__(self, rig: Rig, number: int) -> None:
-        self._rig = rig
         self._name = f"pafar{os.getpid()}-{number}"
         self._link = f"pf{os.getpid()}-{number}"
         self._net = f"10.{200 + number}.{os.getpid() % 250}"
+        super().__init__(rig, f"{self._net}.1", prefix=("ip", "netns", "exec", self._name))
 
     def __enter__(self) -> Self:
         if which("ip") is None:
-            raise Skipped("ip is not installed (Debian: apt install iproute2)")
+            raise Refused("ip is not installed (Debian: apt install iproute2)")
         with ExitStack() as undo:
             _ip("netns", "add", self._name)
             undo.callback(_ip, "netns", "del", self._name)  # and with it both ends of the link
@@ -45,41 +85,31 @@ class Host:
             _ip("link", "set", self._link, "up")
             for words in (f"addr add {self._net}.2/24 dev eth0", "link set eth0 up", "link set lo up"):
                 _ip("-n", self._name, *words.split())
-            self._environment = {name: self._lead(undo, self._rig.environment[name]) for name in _SERVERS}
             self._undo = undo.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
-
-    def worker(self) -> Command:
-        """A worker on this host, ready."""
-        return self._rig.worker("-c", "8", prefix=("ip", "netns", "exec", self._name), **self._environment)
+        return super().__enter__()
 
     def cut(self) -> None:
-        """Unplug it: nothing comes through, and nobody is told."""
+        """Unplug it."""
         _ip("link", "set", self._link, "down")
 
     def mend(self) -> None:
         """Plug it in again."""
         _ip("link", "set", self._link, "up")
 
-    def _lead(self, undo: ExitStack, url: str) -> str:
-        """The URL by which this host reaches a server."""
-        port = urlsplit(url).port
-        assert port is not None
-        proxy = undo.enter_context(FaultProxy(port, f"{self._net}.1"))
-        return url.replace(f"127.0.0.1:{port}", f"{proxy.host}:{proxy.port}")
-
 
 def _ip(*words: str) -> None:
     done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise Skipped(f"this machine refuses network namespaces: ip {words[0]}: {done.stderr.strip()}")
+        raise Refused(f"ip {words[0]}: {done.stderr.strip()}")
 
 
 def _hosts(rig: Rig) -> tuple[Host, Host]:
-    return rig.undo.enter_context(Host(rig, 1)), rig.undo.enter_context(Host(rig, 2))
+    """Two of them; where namespaces are refused, hosts that have loopback addresses and can be cut off alike."""
+    try:
+        return rig.undo.enter_context(Namespace(rig, 1)), rig.undo.enter_context(Namespace(rig, 2))
+    except Refused as refused:
+        rig.notes.append(f"without network namespaces ({refused})")
+    return rig.undo.enter_context(Host(rig, "127.0.0.2")), rig.undo.enter_context(Host(rig, "127.0.0.3"))
 
 
 @fault(repeats=True, within=LEASE + SOON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -81,11 +82,18 @@ def _conclude(job: Job, process: Process, folder: Path, seconds: float) -> dict[
     else:
         report = {"name": job.fault, "what": "the rig itself failed", "skipped": None, "breaches": []}
         report["breaches"].append({"rule": "rig", "text": process.log_tail(), "id": None})
-    broken = {breach["rule"] for breach in report["breaches"]}
     report |= {"job": job.name, "seconds": round(seconds, 1), "must_break": job.breach}
-    report["passed"] = job.breach in broken if job.breach else not broken
+    report["passed"] = passed(report)
     print(line(report), flush=True)
     return report
+
+
+def passed(report: dict[str, Any]) -> bool:
+    """Whether it went as promised. One that was skipped shows nothing, which CI does not take for well."""
+    if report["skipped"]:
+        return not os.environ.get("CI")
+    broken = {breach["rule"] for breach in report["breaches"]}
+    return report["must_break"] in broken if report["must_break"] else not broken
 
 
 def line(report: dict[str, Any]) -> str:
