@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: run test approve pictures faults bench bench-cleanup check format lock docs audit sbom clean help
+.PHONY: run test races approve pictures faults bench bench-cleanup check format lock docs audit sbom clean help
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -16,6 +16,11 @@ run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking 
 # Most tests wait for servers and workers: each file of them in one of three processes, each with its own house.
 test: $(READY) ## All tests, on real servers; ARGS are pytest's.
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+
+RACES ?= 100000
+
+races: $(READY) ## Bookings, payments and releases at random against each other, RACES of them; prints seed and counts.
+	@RACES=$(RACES) $(BIN)/python -m pytest -q -rP --show-capture=stderr tests/integration/test_races.py
 
 approve: $(READY) ## Take what each kind of message says now for right; look at the diff of tests/approved.
 	$(BIN)/python -m pytest -q tests/unit/test_approved.py --approve

@@ -1,12 +1,13 @@
 """Bookings, payments, late payments and releases at random, at once, on the same few seats.
 
-Some thousand races by default; `RACES=100000 pytest tests/integration/test_races.py` takes its time.
+Some thousand races by default; `make races` has 100,000 and takes its time.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -153,4 +154,4 @@ def test_no_seat_is_sold_twice_and_no_payment_is_lost_whatever_meets() -> None:
     outcomes = {"held", "seats taken", "paid", "payment refused", "payment completed", "payment needs_refund"}
     assert {"released", *outcomes} <= set(happened), context
     assert back, context
-    print(context)  # for `-s`
+    print(context, file=sys.stderr)  # for `make races`; the log of every race goes to stdout
