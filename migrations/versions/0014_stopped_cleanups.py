@@ -1,6 +1,6 @@
 """Whether a cleanup run ended because its worker was asked to stop.
 
-Revision ID: 0013
+Revision ID: 0014
 Revises: 0011
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
+revision = "0014"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
