@@ -49,11 +49,8 @@ def install(app: FastAPI) -> None:
 
     for kind in STATUS:
         app.add_exception_handler(kind, ours)
-
-    @app.exception_handler(SettingsError)
-    async def unconfigured(request: Request, error: SettingsError) -> JSONResponse:
-        log.error("not configured", path=request.url.path, reason=str(error))
-        return problem(HTTPStatus.SERVICE_UNAVAILABLE, UNCONFIGURED)
+    app.add_exception_handler(SettingsError, _unconfigured)
+    app.add_exception_handler(Exception, _unexpected)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -64,10 +61,15 @@ def install(app: FastAPI) -> None:
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("request failed", path=request.url.path, exc_info=error)
-        # This answer is made outside every middleware.
-        headers = HEADERS | ({HEADER: request_id} if (request_id := context.request_id()) else {})
-        detail = "Something went wrong on our side; it has been logged."
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)
+
+async def _unconfigured(request: Request, error: Exception) -> JSONResponse:
+    log.error("not configured", path=request.url.path, reason=str(error))
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, UNCONFIGURED)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("request failed", path=request.url.path, exc_info=error)
+    # This answer is made outside every middleware.
+    headers = HEADERS | ({HEADER: request_id} if (request_id := context.request_id()) else {})
+    detail = "Something went wrong on our side; it has been logged."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail, headers=headers)

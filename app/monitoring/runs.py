@@ -89,12 +89,14 @@ def write(pipe: Any, runs: Iterable[Run]) -> None:
     times: Tally = defaultdict(Counter)
     ended = []
     for run in runs:
+        probes = run.task_name.startswith(PROBES)
         if run.ended_at is None:
-            _begin(pipe, run)
+            if not probes:  # statistics tell what is under way for passengers
+                _begin(pipe, run)
             continue
         _record(pipe, run)
         ended.append(run)
-        if not run.task_name.startswith(PROBES):
+        if not probes:
             minute = int(run.ended_at // 60)
             _count(run, counts[minute], times[minute])
             _judge(pipe, run, run.ended_at)

@@ -1,7 +1,7 @@
 """Passengers who want no offers.
 
 Revision ID: 0013
-Revises: 0011
+Revises: 0012
 """
 
 from __future__ import annotations

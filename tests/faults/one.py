@@ -66,17 +66,7 @@ def run(fault: Fault, folder: Path, *, app: str, random: Random, full: bool) -> 
 def _judge(fault: Fault, rig: Rig, since: float | None, failures: list[str]) -> Report:
     stories = _stories(rig)
     recovery = None if since is None else _recovery(stories, since)
-    breaches = [
-        *(Breach("plan", text) for text in [*failures, *rig.failures]),
-        *invariants.nothing_lost(stories, rig.to_do()),
-        *invariants.states_agree(stories),
-        *invariants.nothing_twice(stories, copies=fault.copies if fault.repeats else 1),
-        *invariants.nothing_late(stories),
-        *invariants.seats_right(rig.database_url),
-        *_leaks(rig),
-        *_untruths(rig),
-        *invariants.bounded(stories, fault, memory=rig.memory, waiting=rig.waiting()),
-    ]
+    breaches = _breaches(fault, rig, stories, failures)
     if fault.within is not None and recovery is not None and recovery > fault.within + SLACK:
         breaches.append(Breach("recovery", f"{recovery:.1f} s, allowed {fault.within:g} s"))
     offending = {breach.id for breach in breaches}
@@ -94,6 +84,21 @@ def _judge(fault: Fault, rig: Rig, since: float | None, failures: list[str]) -> 
         breaches=breaches,
         stories=[story.as_json() for story in stories if story.id in offending][:_MOST_STORIES],
     )
+
+
+def _breaches(fault: Fault, rig: Rig, stories: Sequence[Story], failures: list[str]) -> list[Breach]:
+    """What was promised and not kept."""
+    return [
+        *(Breach("plan", text) for text in [*failures, *rig.failures]),
+        *invariants.nothing_lost(stories, rig.to_do()),
+        *invariants.states_agree(stories),
+        *invariants.nothing_twice(stories, copies=fault.copies if fault.repeats else 1),
+        *invariants.nothing_late(stories),
+        *invariants.seats_right(rig.database_url),
+        *_leaks(rig),
+        *_untruths(rig),
+        *invariants.bounded(stories, fault, memory=rig.memory, waiting=rig.waiting()),
+    ]
 
 
 def _stories(rig: Rig) -> list[Story]:
