@@ -34,13 +34,13 @@ TEXT = {
     "a text: its attempt": "_attempt (app/notifications/deliver.py)",
     "a text: the client": "send (app/providers/sms_http.py)",
     "a text: all statements": "execute (sqlalchemy/engine/base.py)",
-    "a text: all commits": "commit (psycopg/connection.py)",
-    "a text: HTTP's own thread": "_run (app/providers/http.py)",
+    "a text: all log lines": "_log (logging/__init__.py)",
+    "a text: HTTP's own thread": "_run (app/providers/http_engine.py)",
 }
 PUSH = {
     "a push: the delivery": "deliver (app/notifications/deliver.py)",
     "a push: the client": "send (app/providers/fcm.py)",
-    "a push: HTTP's own thread": "_run (app/providers/http.py)",
+    "a push: HTTP's own thread": "_run (app/providers/http_engine.py)",
     "a push: libcurl": "_drive (pycurl/async_multi.py)",
 }
 #: The name without its class, the file without the line.

@@ -63,7 +63,7 @@ def deliver(message_id: UUID) -> Outcome:
     with bound_contextvars(message_id=str(message_id), kind=held.kind, attempt=held.attempt):
         outcome = _attempt(held, turn)
         recorded = _record_patiently(held, outcome)
-        log.info("attempt", outcome=type(outcome).__name__)
+        log.info("attempt", outcome=type(outcome).__name__, **(outcome.told if isinstance(outcome, Sent) else {}))
     return outcome if recorded else _as_it_stands(message_id)
 
 

@@ -11,18 +11,19 @@ Outcome
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """`result` is what the task returns."""
+    """`result` is what the task returns; `told` is what the log says besides."""
 
     result: dict[str, Any]
     provider_id: str | None
     sent_count: int = 1
     failed_count: int = 0
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

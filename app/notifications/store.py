@@ -148,7 +148,7 @@ _FINISH = text("""
         WHERE id = :id AND attempt = :attempt AND status = 'sending'
         RETURNING id
     )
-    DELETE FROM outbox USING finished WHERE outbox.id = finished.id RETURNING outbox.id
+    DELETE FROM outbox USING finished WHERE outbox.id = finished.id
 """).bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
 
 
@@ -160,7 +160,7 @@ def finish(connection: Connection, held: Claim, status: Status, *, wipe: bool, *
     blank = {"reason": None, "result": None, "provider_id": None, "sent_count": 0, "failed_count": 0}
     values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status, "wipe": wipe}
     values["keep_tokens"] = status is Status.FAILED
-    return connection.execute(_FINISH, values).first() is not None
+    return connection.execute(_FINISH, values).rowcount == 1
 
 
 _POSTPONE = text("""

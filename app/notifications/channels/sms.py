@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from babel.dates import format_timedelta
 
 from app.core.config import get_settings
@@ -23,8 +22,6 @@ from app.providers import registry
 from app.providers.base import Sms
 from app.providers.errors import ProviderError
 
-log = structlog.get_logger(__name__)
-
 #: Seconds before a code is looked at again that could not be counted.
 COUNT_WAIT = 1.0
 
@@ -41,8 +38,8 @@ def send(held: Claim, kind: Kind, payload: Any) -> Recordable:
     except ProviderError as error:
         return not_accepted(held, kind, error)
     cost = size(text)
-    log.info("text sent", encoding=cost.encoding.title, segments=cost.segments)
-    return Sent(success(kind, payload, sms_id=receipt.provider_id), receipt.provider_id)
+    told = {"encoding": cost.encoding.title, "segments": cost.segments}
+    return Sent(success(kind, payload, sms_id=receipt.provider_id), receipt.provider_id, told=told)
 
 
 def _limited(held: Claim, kind: Kind, payload: OtpSms) -> Skipped | Postponed | None:
