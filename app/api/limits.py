@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.problems import problem
 from app.core import redis
 from app.core.breaker import Breaker
+from app.core.config import get_settings
 from app.monitoring import keys
 
 log = structlog.get_logger(__name__)
@@ -83,8 +84,12 @@ async def demand(key_id: int, per_minute: int) -> None:
 
 
 async def demand_after_wrong_key(address: str) -> None:
-    """Count a wrong key that a client showed. Raises 429 for one too many; the right one is never asked here."""
-    if wait := await take(f"wrong:{address}", WRONG_KEYS, burst=60.0):
+    """Count a wrong key that a client showed. Raises 429 for one too many; the right one is never asked here.
+
+    Where API_REQUESTS_PER_MINUTE is 0, wrong keys have no limit either.
+    """
+    most = WRONG_KEYS if get_settings().api_requests_per_minute else 0
+    if wait := await take(f"wrong:{address}", most, burst=60.0):
         raise _too_many("Too many wrong keys came from your address.", wait)
 
 

@@ -11,6 +11,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
 from pydantic import BaseModel, Field
 
+from app.api.fields import PLAIN
 from app.api.security import Asking, require_key
 from app.core.database import transaction
 from app.messages.kinds import KINDS
@@ -74,7 +75,7 @@ def get(message_id: UUID) -> Standing:
 
 @router.get("")
 def newest(
-    booking_reference: str | None = Query(default=None, max_length=40),
+    booking_reference: str | None = Query(default=None, max_length=40, pattern=PLAIN),
     limit: int = Query(default=50, ge=1, le=500),
 ) -> list[Standing]:
     """The newest messages, or those of one booking."""

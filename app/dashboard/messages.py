@@ -35,7 +35,8 @@ DAYS = (7, 1, 30)
 router = routes.router()
 Token = Annotated[str, Depends(button_token)]
 Operator = Annotated[str, Depends(operator)]
-Text = Annotated[str, Query(max_length=40)]
+#: No control characters: PostgreSQL's text takes no NUL.
+Text = Annotated[str, Query(max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 @router.get("/messages")

@@ -24,6 +24,12 @@ def url(whole_house: House) -> Iterator[str]:
         yield address
 
 
+def test_a_reference_that_no_booking_can_have_is_refused(url: str) -> None:
+    refused = ask(f"{url}{NOTIFICATIONS}?booking_reference=PF%00")
+    assert refused.status == 422
+    assert "booking_reference" in refused.json["detail"]
+
+
 @pytest.mark.usefixtures("worker")
 def test_a_booking_over_http_is_told_on_every_channel(house: House, url: str) -> None:
     trip, user = data.make_trip()

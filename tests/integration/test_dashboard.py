@@ -149,6 +149,7 @@ def test_a_search_by_time_and_nonsense(grace: Operator) -> None:
     assert "No message fits" in grace.get("/messages?status=lost").text
     assert grace.get("/messages?since=yesterday").status == 422
     assert grace.get("/messages?before=nonsense").status == 404
+    assert grace.get("/messages?reference=PF%00").status == 422
     assert grace.get("/messages/nonsense").status == 404
     assert grace.get("/messages/01900000-0000-7000-8000-000000000000").status == 404
     assert "<h1>Not Found</h1>" in grace.get("/messages/nonsense").text

@@ -45,9 +45,9 @@ def late(moment: datetime) -> set[str]:
 
 def test_the_contract_s_times_are_the_defaults() -> None:
     assert in_words() == {
-        "prepare_partitions": "every 1 h",
-        "cleanup_expired_reservations": "every 5 min",
-        "cleanup_old_trip_locations": "every 1 h",
+        "prepare_partitions": "every 1\xa0h",
+        "cleanup_expired_reservations": "every 5\xa0min",
+        "cleanup_old_trip_locations": "every 1\xa0h",
         "cleanup_old_notifications": "daily at 00:20 UTC",
         "cleanup_inactive_user_sessions": "daily at 01:10 UTC",
         "cleanup_temporary_files": "daily at 01:40 UTC",
@@ -72,7 +72,7 @@ def test_what_is_due_follows_the_settings_even_after_a_run(environment: pytest.M
         last = runs.last(connection, [TASK])[TASK]
         [entry] = [entry for entry in entries(connection) if entry.task.endswith(TASK)]
     due = last.started_at + timedelta(minutes=5)
-    assert (last.next_due_at, entry.next_at, entry.every) == (due, due, "every 5 min")
+    assert (last.next_due_at, entry.next_at, entry.every) == (due, due, "every 5\xa0min")
     assert report.generate()["database_stats"]["runs"][TASK]["next_due_at"] == due.isoformat()
 
 
