@@ -107,7 +107,7 @@ def of_cleanups(found: Sequence[Cleanup]) -> Check:
     if killed := [cleanup.task for cleanup in found if cleanup.overdue]:  # each time before it could fail
         return unhealthy(f"has not succeeded since it was due: {', '.join(killed)}", **told)
     words = f"; not yet run at all: {', '.join(never)}" if never else ""
-    return healthy(f"{len(found) - len(never)} cleanups ran when they were due{words}", **told)
+    return healthy(f"{len(found) - len(never)} of {len(found)} cleanups have run, none late{words}", **told)
 
 
 def of_workers(found: tuple[list[Heartbeat], dict[str, float]], held: Holdings | None) -> Check:
