@@ -72,5 +72,6 @@ def _work(house: House, seconds: float, *, down: bool) -> None:
             booked += 1
         house.api.send(*chance.choice(samples))
         wave = 0.5 + 0.45 * math.sin(2 * math.pi * gone / _SWELL)
+        # The traffic itself: passengers come by chance (Poisson), more and fewer of them in turn.
         time.sleep(chance.expovariate(_MOST * wave))
     house.stand_ins.sms.script.clear()
