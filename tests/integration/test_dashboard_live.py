@@ -10,17 +10,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.core.celery_app import QUEUES
 from app.core.database import transaction
 from app.dashboard import charts, checks, words
 from app.messages.kinds import KINDS
 from app.monitoring import workers
 from app.monitoring.canary import Flight
 from app.monitoring.checks import of_canaries
-from app.monitoring.workers import Heartbeat
 from app.notifications import submit
 from sandbox.standins.script import answer
 from tests import data
+from tests.heartbeats import heartbeat
 from tests.house import House, wait_until
 from tests.operators import KEY, PAGES, PERSONAL, Operator, frozen
 from tests.rows import row
@@ -106,23 +105,7 @@ def test_the_dearer_a_page_the_more_seldom_it_is_asked_for(grace: Operator) -> N
 
 def test_a_worker_that_answers_and_consumes_nothing_is_named(grace: Operator, house: House) -> None:
     client = house.valkey_client(0)
-    now = time.time()
-    beat = Heartbeat(
-        name="celery@hung",
-        pid=1,
-        pool="thread",
-        concurrency=32,
-        registered_tasks=20,
-        started_at=now - 900,
-        at=now,
-        active_tasks=0,
-        last_taken_at=None,
-        loop_seconds=240.0,
-        queues=list(QUEUES),
-        circuits_open={},
-        memory_bytes=1,
-        temp_free_percent=50.0,
-    )
+    beat = heartbeat(time.time(), name="celery@hung", loop_seconds=240.0)
     workers.write(client, beat, {})
     try:
         page = grace.get("/workers").text

@@ -21,6 +21,7 @@ from app.monitoring import canary, keys, workers
 from app.tasks.sms_tasks import send_booking_confirmation_sms
 from app.utils.task_monitoring import health_checker
 from tests import data
+from tests.heartbeats import heartbeat
 from tests.house import House, wait_until
 from tests.operators import KEY, frozen
 from tests.tasks import SOON
@@ -45,26 +46,6 @@ def unwell(found: dict[str, Any]) -> set[str]:
 @pytest.fixture(autouse=True)
 def nothing_noted(house: House) -> None:
     house.valkey_client(0).flushdb()
-
-
-def heartbeat(now: float, *, last_taken_at: float) -> workers.Heartbeat:
-    """Of a worker with nothing to do, on all queues."""
-    return workers.Heartbeat(
-        name="idle@host",
-        pid=1,
-        pool="thread",
-        concurrency=32,
-        registered_tasks=20,
-        started_at=now - 1000,
-        at=now,
-        active_tasks=0,
-        last_taken_at=last_taken_at,
-        loop_seconds=0.5,
-        queues=["email", "sms", "notifications", "cleanup"],
-        circuits_open={},
-        memory_bytes=10**8,
-        temp_free_percent=50.0,
-    )
 
 
 @contextmanager
