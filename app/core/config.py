@@ -6,7 +6,6 @@ from datetime import time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -15,6 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from app.core.errors import SettingsError
 from app.core.secret_files import SecretFiles
 from app.core.setting_types import (
+    SYSTEM_TEMP,
     Addresses,
     AesKeys,
     BrokerUrl,
@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     location_retention_days: Days = 7
     session_retention_days: Days = 30
     temp_file_retention_hours: Hours = 24
-    temp_dir: OwnFolder = Path(gettempdir()) / "pafar"
+    temp_dir: OwnFolder = SYSTEM_TEMP / "pafar"
     notification_retention_days: Days = 30
 
     partition_schedule: Schedule = timedelta(hours=1)

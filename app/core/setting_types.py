@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from base64 import b64decode
 from datetime import time, timedelta
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -14,6 +14,10 @@ import phonenumbers
 from babel import Locale, UnknownLocaleError
 from babel.numbers import is_currency
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+#: Where the system keeps what is temporary. Python's tempfile writes a file there to see whether it can: with the
+#: disks full, nothing would start.
+SYSTEM_TEMP = Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - nothing is written there, only in a folder of ours
 
 
 def _starts(value: str, allowed: tuple[str, ...]) -> str:
@@ -126,7 +130,7 @@ def _readable(value: Path) -> Path:
 
 def _own_folder(value: Path) -> Path:
     """What is cleaned holds nothing of others: it is not the root, a home or the system's temporary folder."""
-    if not value.is_absolute() or value in (Path(value.anchor), Path.home(), Path(gettempdir())):
+    if not value.is_absolute() or value in (Path(value.anchor), Path.home(), SYSTEM_TEMP):
         raise ValueError("must be the absolute path of a folder for generated files alone, as /var/tmp/pafar")
     return value
 

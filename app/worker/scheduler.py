@@ -1,9 +1,11 @@
-"""Beat's scheduler, which says in Redis that it is alive."""
+"""Beat's scheduler, which says in Redis that it is alive, and goes on without room for its file."""
 
 from __future__ import annotations
 
+import errno
+import shelve
 import time
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from celery.beat import PersistentScheduler
@@ -20,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 #: Seconds between two notes; between two looks at the schedule there are at most ten (beat_max_loop_interval).
 INTERVAL = 5.0
+#: What the system says of a write for which there is no room: the disk, the account's share of it, or ulimit -f.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @beat_init.connect
@@ -31,12 +35,51 @@ def _check(**_: Any) -> None:
         raise SystemExit(str(error)) from None
 
 
+class _InMemory(shelve.Shelf[Any]):
+    """A schedule that no start remembers."""
+
+    @classmethod
+    def open(cls, *_: Any, **__: Any) -> Self:
+        """As `shelve.open`, without a file."""
+        return cls({}, writeback=True)
+
+
 class TellingScheduler(PersistentScheduler):
-    """Celery's own, and each look at the schedule is noted: a beat that stands still is seen to."""
+    """Celery's own, and each look at the schedule is noted: a beat that stands still is seen to.
+
+    Its file says when each task last ran, which matters to the next start alone. So a full disk is no reason to
+    start nothing: holds would keep their seats. Any other fault of the file ends beat, as with Celery's own.
+    """
+
+    _store: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._told_at = 0.0
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Read the file; with no room for it, begin anew in memory."""
+        try:
+            super().setup_schedule()
+        except OSError as error:
+            _say_or_raise(error)
+            self.persistence = _InMemory
+            super().setup_schedule()
+
+    def sync(self) -> None:
+        """Write the file, or say why it could not be and try again at the next time."""
+        try:
+            super().sync()
+        except OSError as error:
+            self._store.writeback = True  # which a shelf forgets when a write fails, and would then write nothing
+            _say_or_raise(error)
+
+    def close(self) -> None:
+        """Write the file for the last time."""
+        try:
+            super().close()
+        except OSError as error:
+            _say_or_raise(error)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Start what is due; returns the seconds until the next look."""
@@ -49,3 +92,9 @@ class TellingScheduler(PersistentScheduler):
             except RedisError as error:
                 log.warning("beat's tick not noted", reason=type(error).__name__)
         return wait
+
+
+def _say_or_raise(error: OSError) -> None:
+    if error.errno not in NO_ROOM:
+        raise error
+    log.error("beat's schedule file not written", reason=error.strerror)

@@ -6,14 +6,18 @@ import os
 import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
+import structlog
 
 from app.core import redis
 from app.core.config import get_settings
 from app.monitoring import workers
 from app.worker.pulse import Beat, read
+
+log = structlog.get_logger(__name__)
 
 #: Seconds without a turn of its main loop after which a worker's file is left to grow old. Connecting anew to a
 #: broker that hangs takes some ten; a pool without a process or threads of its own turns only between tasks.
@@ -48,7 +52,7 @@ class Vitals:
         stuck = time.time() - beat.turned_at > STUCK and self._about.pool != SOLO
         file = get_settings().heartbeat_file
         if file is not None and not stuck:
-            file.touch()
+            _touch(file)
         news = {queue: number - self._told.get(queue, 0) for queue, number in beat.taken.items()}
         workers.write(redis.client(), self._heartbeat(beat), {queue: n for queue, n in news.items() if n})
         self._told = beat.taken
@@ -82,6 +86,14 @@ class Vitals:
             except psutil.NoSuchProcess:
                 continue  # a child that ended meanwhile
         return total
+
+
+def _touch(file: Path) -> None:
+    """For probes; a disk without room keeps no heartbeat from Redis."""
+    try:
+        file.touch()
+    except OSError as error:
+        log.warning("heartbeat file not touched", reason=error.strerror)
 
 
 def _existing(folder: str) -> str:

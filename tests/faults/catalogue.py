@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: The modules that hold faults; a new group is a module and its name here.
 GROUPS = (
     *("workers", "children", "hosts", "broker", "broker_state", "queues"),
-    *("providers", "database", "fcm", "sms", "smtp"),
+    *("providers", "database", "files", "fcm", "sms", "smtp"),
 )
 
 #: MiB that one process of a worker may take: three times what it takes with nothing amiss.

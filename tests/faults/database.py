@@ -12,7 +12,7 @@ from app.notifications.store import LEASE
 from sandbox.standins.script import slow
 from tests.faults import ledger
 from tests.faults.catalogue import fault
-from tests.faults.disks import small_disk
+from tests.faults.disks import tables_on_small_disk
 from tests.faults.readiness import DATABASE
 from tests.faults.rig import Rig
 from tests.faults.workers import SOON
@@ -133,7 +133,7 @@ def database_connections_used_up(rig: Rig) -> float:
 @fault(within=30.0)
 def database_disk_full(rig: Rig) -> float:
     """The disk that the tables lie on is full for 12 s, with sends under way; what is accepted then is refused."""
-    with small_disk(rig.postgres, rig.database_url) as disk:
+    with tables_on_small_disk(rig.postgres, rig.database_url) as disk:
         worker = rig.worker()
         held = _under_way(rig)
         with disk.full():

@@ -1,4 +1,4 @@
-"""Disks that are full: a broker whose files can't grow, and a small disk under the database's tables."""
+"""Disks that are full: a broker whose files can't grow, and small disks for tables and for files."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ class BoundedValkey(ValkeyServer):
 
 
 class SmallDisk:
-    """A file system of _SIZE MiB."""
+    """A file system of _SIZE MiB, at `folder`."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._filler = folder / "filler"
 
     @contextmanager
@@ -65,15 +66,24 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(server: PostgresServer, database_url: str) -> Iterator[SmallDisk]:
-    """In this block all tables and indexes of the database lie on a small disk. Raises Skipped without root."""
+def small_disk(folder: Path) -> Iterator[SmallDisk]:
+    """In this block the folder is a disk of its own, empty at first. Raises Skipped without root."""
     if sys.platform != "linux" or os.geteuid() != 0:
         raise Skipped("only root can mount a small disk")
+    subprocess.check_call(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}m", "none", folder])
+    try:
+        yield SmallDisk(folder)
+    finally:
+        subprocess.check_call(["umount", "--lazy", folder])  # whoever still writes there may end first
+
+
+@contextmanager
+def tables_on_small_disk(server: PostgresServer, database_url: str) -> Iterator[SmallDisk]:
+    """In this block all tables and indexes of the database lie on a small disk. Raises Skipped without root."""
     folder = Path(tempfile.mkdtemp(prefix="pafar-disk-"))
     with ExitStack() as undo:
         undo.callback(folder.rmdir)
-        subprocess.check_call(["mount", "-t", "tmpfs", "-o", f"size={_SIZE}m", "none", folder])
-        undo.callback(subprocess.check_call, ["umount", folder])
+        disk = undo.enter_context(small_disk(folder))
         tables = folder / "tables"  # the server takes the folder for itself alone
         folder.chmod(0o755)
         tables.mkdir()
@@ -82,7 +92,7 @@ def small_disk(server: PostgresServer, database_url: str) -> Iterator[SmallDisk]
         undo.callback(_administer, server.url, sql.SQL("DROP TABLESPACE small"))
         _move(database_url, "pg_default", "small")
         undo.callback(_move, database_url, "small", "pg_default")
-        yield SmallDisk(folder)
+        yield disk
 
 
 def _move(database_url: str, old: str, new: str) -> None:
