@@ -2,6 +2,9 @@
 
 Beside firebase-admin's `send_each_for_multicast`, 500 tokens a call, pointed at the same server: nginx in a
 process of its own, over TLS and HTTP/2, which answers after 50 ms. Every token must have arrived once.
+firebase-admin mounts its pool of 100 connections for Google's address alone; elsewhere it makes do with ten, and
+opens most anew. So it is measured as it comes, and with its pool, as a user of Google's server has it. libcurl
+with nothing around it, which posts what was made before and reads no answer, is what no client of it undercuts.
 """
 
 from __future__ import annotations
@@ -35,7 +38,16 @@ from bench.measure import (
     rounds_of,
 )
 from bench.nginx import Nginx
-from bench.push_clients import BATCH, BODY, TITLE, Client, by_firebase_admin, by_provider
+from bench.push_clients import (
+    BATCH,
+    BODY,
+    TITLE,
+    Client,
+    by_firebase_admin,
+    by_firebase_admin_mounted,
+    by_libcurl,
+    by_provider,
+)
 from bench.sending import PATIENCE
 from tests.house import House, wait_until
 
@@ -47,7 +59,7 @@ WHOLE, CLOSED, CLIENT = (
     "a bulk push, GOAWAY every 300 requests",
     "the provider's client alone",
 )
-FIREBASE = "firebase-admin"
+FIREBASE, MOUNTED, LIBCURL = "firebase-admin", "firebase-admin with its pool", "libcurl alone"
 RATE, CPU, DATABASE_CPU = "tokens/s", "CPU s a 1,000", "PostgreSQL's CPU s a 1,000"
 TARGETS: list[tuple[str, str, Target]] = [
     (WHOLE, RATE, at_least(8)),
@@ -69,16 +81,24 @@ def measure(house: House, smoke: bool) -> list[Row]:
             CLOSED: partial(_whole, house, closing, tokens),
             CLIENT: partial(_client, house, server, by_provider, tokens),
         }
-        if find_spec(FIREBASE.replace("-", "_")):
+        ways[LIBCURL] = partial(_client, house, server, by_libcurl, tokens)
+        if find_spec("firebase_admin"):
             ways[FIREBASE] = partial(_client, house, server, by_firebase_admin, few)
+            ways[MOUNTED] = partial(_client, house, server, by_firebase_admin_mounted, few)
         runs = in_turn(ways, rounds_of(smoke))
-    return [*_beside(runs), alone(runs, WHOLE, DATABASE_CPU), *_astray(runs), compare(runs, CLOSED, WHOLE, RATE)]
+    rows = [compare(runs, way, LIBCURL, unit) for way in (CLIENT, WHOLE) for unit in (RATE, CPU)]
+    rows += [alone(runs, WHOLE, DATABASE_CPU), *_astray(runs), compare(runs, CLOSED, WHOLE, RATE)]
+    return [*_beside(runs), *rows]
 
 
 def _beside(runs: Rounds) -> list[Row]:
-    if FIREBASE not in runs:
-        return [alone(runs, way, unit) for way, unit, _ in TARGETS]
-    return [compare(runs, way, FIREBASE, unit, target=target) for way, unit, target in TARGETS]
+    """Beside those of firebase-admin that ran."""
+    return [
+        compare(runs, way, beside, unit, target=target)
+        for beside in (FIREBASE, MOUNTED)
+        if beside in runs
+        for way, unit, target in TARGETS
+    ]
 
 
 def _astray(runs: Rounds) -> list[Row]:

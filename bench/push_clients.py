@@ -1,4 +1,4 @@
-"""Two clients of FCM, each run in a process of its own: the product's provider, and Google's firebase-admin."""
+"""Clients of FCM, each run in a process of its own: the product's, Google's firebase-admin, and bare libcurl."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from app.providers.base import Push, Receipt
 from app.providers.fcm import FcmProvider
 from app.providers.fcm_auth import ServiceAccount
 from app.providers.http import HttpClient
+from bench import libcurl
 
 BATCH = 500  #: tokens of a call: the most that firebase-admin takes
 TITLE, BODY = "News", "A strike is announced."
 AT_ONCE = 6  #: calls of the provider, as many as a campaign has chunks under way
 CONNECTIONS = 8
+MESSAGE = Push(reference="0192e4c0-bench", title=TITLE, body=BODY, data={}, ttl=3600)
 
 #: (URL, CA file, service account's file, tokens to warm up with, tokens) → (seconds, CPU seconds)
 Client = Callable[[str, str, str, list[str], list[str]], tuple[float, float]]
@@ -25,10 +28,9 @@ def by_provider(url: str, ca_file: str, account: str, warm: list[str], tokens: l
     """Send to all `tokens`; the seconds and CPU seconds it took. Raises RuntimeError for a refused one."""
     http = HttpClient(ca_file=ca_file, timeout=60.0, connections=CONNECTIONS)
     provider = FcmProvider(http, account=ServiceAccount.from_file(account), base_url=url)
-    message = Push(reference="0192e4c0-bench", title=TITLE, body=BODY, data={}, ttl=3600)
 
     def send(batch: list[str]) -> int:
-        return sum(isinstance(result, Receipt) for result in provider.send(message, batch))
+        return sum(isinstance(result, Receipt) for result in provider.send(MESSAGE, batch))
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(send, _batches(warm)))
@@ -39,16 +41,9 @@ def by_firebase_admin(
     url: str, ca_file: str, account: str, warm: list[str], tokens: list[str]
 ) -> tuple[float, float]:
     """As `by_provider`, by firebase-admin, one call after another as its API has it."""
-    import firebase_admin  # noqa: PLC0415 - in the extra `bench` alone
-    from firebase_admin import credentials, messaging  # noqa: PLC0415
+    from firebase_admin import messaging  # noqa: PLC0415 - in the extra `bench` alone
 
-    os.environ["REQUESTS_CA_BUNDLE"] = ca_file
-    google = messaging._MessagingService
-    google.FCM_URL = google.FCM_URL.replace("https://fcm.googleapis.com", url)
-    firebase_admin.initialize_app(credentials.Certificate(account))
-    session = messaging._get_messaging_service(None)._client.session
-    # Its pool of 100 connections is mounted for Google's address alone.
-    session.mount(url, session.get_adapter("https://fcm.googleapis.com"))
+    _point(url, ca_file, account)
 
     def send(batch: list[str]) -> int:
         content = messaging.Notification(title=TITLE, body=BODY)
@@ -57,6 +52,35 @@ def by_firebase_admin(
 
     list(map(send, _batches(warm)))
     return _timed(lambda: sum(map(send, _batches(tokens))), len(tokens))
+
+
+def by_firebase_admin_mounted(
+    url: str, ca_file: str, account: str, warm: list[str], tokens: list[str]
+) -> tuple[float, float]:
+    """As `by_firebase_admin`, with the pool of 100 connections that it mounts for Google's address alone."""
+    session = _point(url, ca_file, account)
+    session.mount(url, session.get_adapter("https://fcm.googleapis.com"))
+    return by_firebase_admin(url, ca_file, account, warm, tokens)
+
+
+def _point(url: str, ca_file: str, account: str) -> Any:
+    """Point firebase-admin at `url`, once in a process; the session by which it sends."""
+    import firebase_admin  # noqa: PLC0415
+    from firebase_admin import credentials, messaging  # noqa: PLC0415
+
+    if not firebase_admin._apps:
+        os.environ["REQUESTS_CA_BUNDLE"] = ca_file
+        google = messaging._MessagingService
+        google.FCM_URL = google.FCM_URL.replace("https://fcm.googleapis.com", url)
+        firebase_admin.initialize_app(credentials.Certificate(account))
+    return messaging._get_messaging_service(None)._client.session
+
+
+def by_libcurl(url: str, ca_file: str, account: str, warm: list[str], tokens: list[str]) -> tuple[float, float]:
+    """As `by_provider`, by libcurl with nothing around it."""
+    posted = [libcurl.bodies(MESSAGE, some) for some in (warm, tokens)]
+    project = ServiceAccount.from_file(account).project_id
+    return libcurl.post(f"{url}/v1/projects/{project}/messages:send", ca_file, CONNECTIONS, *posted)
 
 
 def _timed(send: Callable[[], int], expected: int) -> tuple[float, float]:
