@@ -15,7 +15,7 @@ DEPARTURE = (datetime.now(UTC) + timedelta(days=3)).replace(hour=9, minute=0, se
 
 
 def booking_data(**changes: Any) -> dict[str, Any]:
-    """CONTRACT's `booking_data`, complete."""
+    """A complete `booking_data`."""
     return {
         "booking_reference": "PF7K2QXM",
         "origin": "Lagos",

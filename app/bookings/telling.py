@@ -81,7 +81,7 @@ def _written_in(booking: Booking) -> dict[str, Any]:
 
 
 def _booking(booking: Booking) -> dict[str, Any]:
-    """What a confirmation says of this booking, as CONTRACT's `booking_data`."""
+    """What a confirmation says of this booking, as the tasks' `booking_data`."""
     trip = booking.trip
     return {
         "booking_reference": booking.reference,
