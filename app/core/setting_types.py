@@ -152,7 +152,9 @@ _SENTINELS = (
 )
 BrokerUrl = Annotated[str, _servers("redis", "rediss", "sentinel", "amqp", "amqps")]
 RedisUrl = Annotated[str, _servers("redis", "rediss", "sentinel")]
-HttpUrl = Annotated[str, _scheme("http", "https")]
+HttpUrl = Annotated[
+    str, _scheme("http", "https"), _like("[!-~]+", "ASCII without blanks: the host as xn--…, the path as %C3%A9…")
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Days = Annotated[int, Field(ge=1, le=3650)]
 Hours = Annotated[int, Field(ge=1, le=87600)]

@@ -118,7 +118,7 @@ class Engine:
             curl.setopt(pycurl.TIMEOUT_MS, max(1, round((end - self._loop.time()) * 1000)))
             exchange.set_up(curl, request)
             done = self._multi.add_handle(curl)
-        except pycurl.error as error:
+        except Exception as error:  # whatever it is, who waits for the answer must hear of it
             curl.close()
             settle(exchange.failure(error))
             return
@@ -129,7 +129,7 @@ class Engine:
         self, exchange: Exchange, curl: Any, settle: Callable[[Answer], None], done: asyncio.Future[Any]
     ) -> None:
         error = done.exception()
-        settle(exchange.failure(error) if isinstance(error, pycurl.error) else exchange.answer(curl))
+        settle(exchange.failure(error) if error else exchange.answer(curl))
         curl.close()
         self._under_way -= 1
         self._begin_what_fits()

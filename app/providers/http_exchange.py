@@ -101,8 +101,12 @@ class Exchange:
             retry_after=float(curl.getinfo(pycurl.RETRY_AFTER)) or None,
         )
 
-    def failure(self, error: pycurl.error) -> HttpError:
-        """Why no answer came."""
+    def failure(self, error: BaseException) -> HttpError:
+        """Why no answer came: libcurl's error, or what kept the request from being made."""
+        if not isinstance(error, pycurl.error):
+            return HttpError(
+                f"{type(error).__name__} in our client", sent=self._written, misconfigured=not self._written
+            )
         code, text = error.args
         return HttpError(
             _PLAIN_TEXTS.get(code, f"curl {code}: {text}"),

@@ -49,6 +49,13 @@ def test_a_thousand_at_once_are_answered_in_order(echo: Echo, make: MakeClient) 
     assert len(echo.connections) <= 4
 
 
+def test_a_request_that_can_t_be_made_is_an_error_and_holds_up_nobody(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    error = failure(client, post(f"{echo.url}/envoyé"))  # libcurl's binding takes ASCII alone
+    assert (error.sent, error.misconfigured) == (False, True)
+    assert client.request(post(echo)).body == b"hello"
+
+
 def test_a_refused_connection_was_not_sent(make: MakeClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
