@@ -57,29 +57,36 @@ def deliver(message_id: UUID) -> Outcome:
     """
     with statement() as connection:
         held = store.claim(connection, message_id)
-        turn = _turn(connection, held) if held else Turn.OURS
     if held is None:
         return _as_it_stands(message_id)
     with bound_contextvars(message_id=str(message_id), kind=held.kind, attempt=held.attempt):
-        outcome = _attempt(held, turn)
+        outcome = _attempt(held)
         recorded = _record_patiently(held, outcome)
         log.info("attempt", outcome=type(outcome).__name__, **(outcome.told if isinstance(outcome, Sent) else {}))
     return outcome if recorded else _as_it_stands(message_id)
 
 
-def _turn(connection: Connection, held: store.Claim) -> Turn:
-    if held.subject is None or held.revision is None:
-        return Turn.OURS
-    return subjects.take_turn(
-        connection, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
-    )
-
-
-def _attempt(held: store.Claim, turn: Turn) -> Recordable:
+def _attempt(held: store.Claim) -> Recordable:
+    try:
+        turn = _turn(held)
+        done = campaigns.step(held)
+    except DatabaseUnavailable as error:  # nothing was handed over
+        return Postponed(TURN_WAIT, str(error))
     if turn is Turn.TAKEN:
         return Postponed(TURN_WAIT, "an older message about the same is being sent")
-    if (done := campaigns.step(held)) is not None:
-        return done
+    return done or _prepare_and_send(held, turn)
+
+
+def _turn(held: store.Claim) -> Turn:
+    if held.subject is None or held.revision is None:
+        return Turn.OURS
+    with statement() as connection:
+        return subjects.take_turn(
+            connection, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
+        )
+
+
+def _prepare_and_send(held: store.Claim, turn: Turn) -> Recordable:
     try:
         kind = KINDS[held.kind]
         if held.unknown_attempts and not kind.resend_unknown:

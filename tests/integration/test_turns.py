@@ -8,6 +8,7 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.core.database import transaction
 from app.notifications import store, subjects
@@ -19,6 +20,9 @@ from tests.hanging import HangingSms
 from tests.house import wait_until
 from tests.integration.test_supersession import SOON, accepted
 from tests.rows import change, due_again, row
+
+#: Seconds that a statement waits for a lock.
+LOCK_TIMEOUT = 5.0
 
 pytestmark = pytest.mark.usefixtures("house")
 
@@ -54,6 +58,21 @@ def test_a_newer_delay_waits_until_the_older_one_is_out(gated: HangingSms, threa
     sending = threads.submit(deliver, newer)
     gated.wait_for(2).set()
     assert isinstance(sending.result(SOON), Sent)
+
+
+def test_a_message_whose_turn_can_t_be_asked_for_is_given_back(
+    gateway: MemorySms, threads: ThreadPoolExecutor
+) -> None:
+    """Nothing was handed over: the next attempt must not take it for one without an answer."""
+    message_id = accepted(45)
+    with transaction() as connection:
+        connection.execute(text("LOCK TABLE subjects"))
+        sending = threads.submit(deliver, message_id)
+        time.sleep(LOCK_TIMEOUT + 1)
+    assert isinstance(sending.result(SOON), Postponed)
+    due_again()
+    assert isinstance(deliver(message_id), Sent)
+    assert (row(message_id) or {})["unknown_attempts"] == 0
 
 
 def test_the_turn_of_a_dead_worker_ends_with_its_lease(gateway: MemorySms) -> None:
