@@ -31,6 +31,8 @@ Result = dict[str, Any]
 
 #: Seconds before a task whose database is away tries again.
 DATABASE_AWAY_WAIT = 5
+#: Celery's options for what is called when a task ends.
+_CALLED_AT_THE_END = ("link", "link_error", "chain", "chord")
 
 
 class DeliveryFailed(PafarError):
@@ -82,19 +84,25 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
     def apply_async(  # type: ignore[override]  # the stubs name every option; ours pass through
         self, args: Any = None, kwargs: Any = None, task_id: str | None = None, **options: Any
     ) -> AsyncResult[Result]:
-        """As `delay`, with Celery's options. `countdown` and `eta` wait in the row, not in a worker."""
+        """As `delay`, with Celery's options. `countdown` and `eta` wait in the row, not in a worker.
+
+        What is called when the task ends (`link`, `link_error`, a chain's or chord's next) travels with the first
+        Celery message alone: it is not called where a later attempt ends it. Raises TypeError for it with a wait.
+        """
         if options.get("retries"):  # Celery itself sends a running task again, as it is
             return self._send(args, kwargs, task_id=task_id, **options)
         arguments = self._named(args or (), kwargs or {})
         wait = _seconds_until(options.pop("countdown", None), options.pop("eta", None))
+        if wait and (called := [name for name in _CALLED_AT_THE_END if options.get(name)]):
+            raise TypeError(f"{', '.join(called)} can't be had with countdown or eta: it would never be called")
         task_id = task_id or str(uuid_utils.compat.uuid7())
         try:
             accepted = submit.accept_task(self.kind, arguments, task_id, wait=wait)
         except DatabaseUnavailable as error:
-            if self.kind.sensitive or self.kind.chunks:  # what must not, or can't, lie in the broker
+            if self.kind.sensitive or self.kind.chunks or wait:  # what must not, or can't, lie in the broker
                 raise
             return self._send_with_arguments(arguments, task_id, error, **options)
-        if options:  # `link` or a chain's travel with the message: Celery composes it, and says if it can't
+        if options and not wait:  # `link` travels with the message: Celery composes it, and says if it can't
             return self._send((), {}, task_id=task_id, **options)
         submit.publish(accepted)
         return cast("AsyncResult[Result]", self.AsyncResult(task_id))

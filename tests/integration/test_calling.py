@@ -115,6 +115,20 @@ def test_a_countdown_waits_in_the_row(house: House) -> None:
     assert time.time() >= line["due_at"].timestamp()
 
 
+@pytest.mark.usefixtures("no_database")
+def test_what_is_to_wait_needs_the_database(house: House) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        send_booking_confirmation_sms.apply_async(kwargs=data.sms(), countdown=3600)
+    assert house.valkey_client(1).llen("sms") == 0
+
+
+def test_what_would_never_be_called_is_refused(house: House) -> None:
+    after = send_booking_confirmation_push.si(**data.push())
+    with pytest.raises(TypeError, match="link can't be had with countdown or eta"):
+        send_booking_confirmation_sms.apply_async(kwargs=data.sms(), countdown=2, link=after)
+    assert rows() == []
+
+
 def test_options_of_celery_travel_with_the_message(house: House) -> None:
     after = send_booking_confirmation_push.si(**data.push())
     result = send_booking_confirmation_sms.apply_async(kwargs=data.sms(), link=after)
