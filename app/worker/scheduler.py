@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dbm.dumb
 import errno
 import shelve
 import time
-from typing import Any, Self
+from collections.abc import MutableMapping
+from typing import Any, Self, cast
 
 import structlog
 from celery.beat import PersistentScheduler
@@ -35,6 +37,15 @@ def _check(**_: Any) -> None:
         raise SystemExit(str(error)) from None
 
 
+class _InFiles(shelve.Shelf[Any]):
+    """The schedule in one format, whatever Python is built with: each says in its own way that a disk is full."""
+
+    @classmethod
+    def open(cls, name: str, **_: Any) -> Self:
+        """As `shelve.open`."""
+        return cls(cast("MutableMapping[bytes, bytes]", dbm.dumb.open(name, "c")), writeback=True)
+
+
 class _InMemory(shelve.Shelf[Any]):
     """A schedule that no start remembers."""
 
@@ -51,6 +62,7 @@ class TellingScheduler(PersistentScheduler):
     start nothing: holds would keep their seats. Any other fault of the file ends beat, as with Celery's own.
     """
 
+    persistence: type[shelve.Shelf[Any]] = _InFiles
     _store: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
