@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from app.core.database import transaction
+from app.core.uuid7 import first_id
 from app.maintenance import partitions
 from app.maintenance.partitions import NOTIFICATIONS, PARTITIONED, TRIP_LOCATIONS, Partitioned
 from tests.rows import change
@@ -76,7 +77,7 @@ def messages(
 ) -> list[UUID]:
     """`count` messages accepted at `moment`; `waiting` gives each a to-do line. Their ids."""
     partition(NOTIFICATIONS, moment.astimezone(UTC).date())
-    low = partitions.first_id(moment).int | 7 << 76 | 2 << 62  # version and variant of RFC 9562
+    low = first_id(moment).int | 7 << 76 | 2 << 62  # version and variant of RFC 9562
     with transaction() as connection:
         taken: int = connection.execute(text("SELECT count(*) FROM notifications")).scalar_one()
         ids = [UUID(int=low + taken + n) for n in range(count)]

@@ -31,6 +31,8 @@ from app.notifications.status import Status
 PAGE = 50
 #: Days that one may look back for a recipient; the first is what is meant without a word.
 DAYS = (7, 1, 30)
+#: Of which one may ask; a message's id can't say others.
+YEARS = range(2000, 2100)
 
 router = routes.router()
 Token = Annotated[str, Depends(button_token)]
@@ -44,14 +46,14 @@ async def search(
     request: Request,
     token: Token,
     reference: Text = "",
-    kind: Annotated[str, Query(max_length=100)] = "",
+    kind: Text = "",
     status: Text = "",
     since: Text = "",
     until: Text = "",
     before: Text = "",
 ) -> Response:
     """Messages that fit what is given, newest first; with `before`, those older than that one."""
-    reference = reference.strip().upper()
+    reference = reference.strip()
     asked = {"reference": reference, "kind": kind, "status": status, "since": since, "until": until}
     wanted = Search(
         booking_reference=reference or None,
@@ -156,7 +158,12 @@ def _id(given: str) -> UUID:
 
 def _time(field: str, given: str) -> datetime | None:
     """What an <input type="datetime-local"> gives, in UTC."""
+    if not given:
+        return None
     try:
-        return datetime.fromisoformat(given).replace(tzinfo=UTC) if given else None
+        moment = datetime.fromisoformat(given).replace(tzinfo=UTC)
+        if moment.year in YEARS:
+            return moment
     except ValueError:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: give it as 2026-01-31T14:30") from None
+        pass  # said below
+    raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: give it as 2026-01-31T14:30")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
+from app.core.errors import DatabaseUnavailable
 from app.dashboard.rendering import whole
 from app.dashboard.sources import Answer
 
@@ -28,6 +29,9 @@ class PageRoute(APIRoute):
                 if error.status_code == HTTPStatus.UNAUTHORIZED:
                     raise
                 return _refused(request, error)
+            except DatabaseUnavailable as error:  # the caller's key could not be looked up
+                why = f"{error}: only API_KEY opens this page meanwhile"
+                return _refused(request, HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, why))
 
         return handle_for_people
 
@@ -51,7 +55,8 @@ def done(answer: Answer[Any]) -> Any:
     """What an action gave. Raises 503 when nobody knows whether it was done."""
     if answer.away:
         raise HTTPException(
-            HTTPStatus.SERVICE_UNAVAILABLE, f"{answer.away.capitalize()}. Look whether it was done after all."
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"{answer.away[:1].upper()}{answer.away[1:]}. Look whether it was done after all.",
         )
     return answer.value
 

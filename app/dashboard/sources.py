@@ -24,6 +24,8 @@ LIMIT = 1.5
 STATEMENT_LIMIT = 1200
 #: The same two for what a button does, which may be the sending of many: whoever pressed it waits for that.
 ACT_LIMIT, ACT_STATEMENT_LIMIT = 30.0, 25_000
+#: Looks at one server that may hang at once.
+THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class Answer(Generic[T]):
 class Source:
     """A server that may hang. Its few threads hang with it, and who comes then is told so in `limit` seconds."""
 
-    def __init__(self, name: str, *, threads: int = 4, limit: float = LIMIT) -> None:
+    def __init__(self, name: str, *, limit: float = LIMIT) -> None:
         self._name = name
         self._limit = limit
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=f"page-{name}")
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"page-{name}")
 
     async def ask(self, look: Callable[[], T]) -> Answer[T]:
         """What `look` returns; faults of our own are raised, those of the server are told."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from app.core.uuid7 import first_id
 from app.maintenance.dropping import is_over
-from app.maintenance.partitions import PARTITIONED, Partitioned, days, first_id
+from app.maintenance.partitions import PARTITIONED, Partitioned, days
 
 #: Bytes below which an index that nobody reads costs nothing worth a word.
 BIG_INDEX = 10_000_000
@@ -41,7 +42,7 @@ _TABLES = text("""
 # Nobody says since when reads are counted. The latest of these is no earlier: the database's own reset; the
 # server's, which a crash does by itself; the start; and, for a standby, which counted only its own readers until
 # then, the last transaction that it replayed before it was promoted.
-_SINCE = """
+STATISTICS_SINCE = """
     SELECT greatest(d.stats_reset, server.stats_reset, pg_postmaster_start_time(), pg_last_xact_replay_timestamp())
     FROM pg_stat_database d, pg_stat_bgwriter server WHERE d.datname = current_database()
 """
@@ -52,7 +53,7 @@ _UNUSED_INDEXES = text(f"""
     JOIN pg_class c ON c.oid = s.indexrelid
     LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class parent ON parent.oid = i.inhparent
     WHERE s.schemaname = current_schema() AND NOT x.indisunique AND NOT x.indisexclusion
-      AND ({_SINCE}) < now() - make_interval(days => :statistics_days)
+      AND ({STATISTICS_SINCE}) < now() - make_interval(days => :statistics_days)
     GROUP BY 1 HAVING sum(s.idx_scan) = 0 AND sum(pg_relation_size(c.oid)) >= :big ORDER BY 2 DESC
 """)  # noqa: S608 - made of constants
 
@@ -90,12 +91,6 @@ def tables(connection: Connection) -> list[dict[str, Any]]:
     """
     found = [dict(row._mapping) for row in connection.execute(_TABLES)]
     return [row | {"last_autovacuum": _iso(row["last_autovacuum"])} for row in found]
-
-
-def statistics_since(connection: Connection) -> datetime:
-    """Since when the database surely counts who reads what; it forgets that at a crash and at a failover."""
-    since: datetime = connection.execute(text(_SINCE)).scalar_one()
-    return since
 
 
 def unused_indexes(connection: Connection) -> list[dict[str, Any]]:

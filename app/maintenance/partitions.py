@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy import Connection, text
+
+from app.core.uuid7 import first_id
 
 #: Days made ahead of today; inserts go on for a week if nobody makes more.
 DAYS_AHEAD = 7
@@ -42,11 +43,6 @@ TRIP_LOCATIONS = Partitioned(
     "trip_locations", by_uuid7=False, storage="autovacuum_vacuum_insert_scale_factor = 0.05"
 )
 PARTITIONED = (NOTIFICATIONS, TRIP_LOCATIONS)
-
-
-def first_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of that millisecond (RFC 9562, section 5.7)."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def ensure_ahead(connection: Connection, *, days: int = DAYS_AHEAD) -> int:

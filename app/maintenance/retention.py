@@ -12,11 +12,12 @@ from sqlalchemy.types import Date, Uuid
 
 from app.core.database import transaction
 from app.core.errors import PafarError
+from app.core.uuid7 import first_id
 from app.maintenance.batches import Budget, in_batches
 from app.maintenance.cleaned import Cleaned, cutoff
 from app.maintenance.connections import long_transaction
 from app.maintenance.dropping import drop_past
-from app.maintenance.partitions import NOTIFICATIONS, first_id
+from app.maintenance.partitions import NOTIFICATIONS
 from app.notifications.status import FINAL
 
 #: Seconds for one run.

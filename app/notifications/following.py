@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from app.core.uuid7 import first_id
 from app.notifications.status import FINAL
 
 #: Messages followed at once; of more, the oldest are let go.
@@ -41,16 +43,11 @@ class Follower:
         now: float = connection.scalar(_NOW) or 0.0
         if self._open is None:
             self._open = {row.id for row in connection.execute(_OPEN, {"limit": LIMIT})}
-            self._began = _first_id(now)
-        recent = max(self._began, _first_id(now - OVERLAP))
+            self._began = first_id(datetime.fromtimestamp(now, UTC))
+        recent = max(self._began, first_id(datetime.fromtimestamp(now - OVERLAP, UTC)))
         look = _LOOK.bindparams(bindparam("open", list(self._open), type_=ARRAY(Uuid)))
         rows = connection.execute(look, {"recent": recent, "limit": LIMIT}).all()
         ended = [row for row in rows if row.status in FINAL and row.id not in self._told]
         self._told = {row.id for row in rows if row.status in FINAL and row.id >= recent}
         self._open = set(sorted(row.id for row in rows if row.status not in FINAL)[-LIMIT:])
         return ended
-
-
-def _first_id(seconds: float) -> UUID:
-    """The smallest UUIDv7 of that time."""
-    return UUID(int=int(seconds * 1000) << 80)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from app.core.uuid7 import first_id
 from app.messages.base import InvalidPayload
 from app.messages.recipients import EmailAddress, PhoneNumber
 from app.notifications import limits, overview
@@ -36,7 +37,7 @@ def search(connection: Connection, given: str, *, since: datetime, limit: int) -
         "recipient": recipient,
         "codes": limits.codes_to(connection, recipient),
         "since": since,
-        "first": overview.first_id(since - overview.CLOCKS),
+        "first": first_id(since - overview.ADOPTED),
         "limit": limit,
     }
     return [dict(row._mapping) for row in connection.execute(_FOUND, values)]

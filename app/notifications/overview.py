@@ -12,8 +12,10 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from app.core.uuid7 import first_id
 from app.messages.kinds import KINDS
 from app.notifications import sealed
+from app.notifications.submit import ID_WINDOW
 
 #: What is told of a message: neither whom it is for nor what it says.
 COLUMNS = """id, kind, status, attempt, booking_reference, provider_id, reason, sent_count, failed_count,
@@ -25,8 +27,10 @@ _REPLAYABLE = """status = 'failed' AND valid_until > clock_timestamp() AND paylo
 
 #: How far back counts look: whole partitions older than this are not read.
 WINDOW_HOURS = 24
-#: By how much a producer's clock, which made the id, may differ from the database's, which made `created_at`.
+#: By how much an id's time, by its producer's clock, may be later than the row's `created_at`, by the database's.
 CLOCKS = timedelta(hours=1)
+#: And earlier: what is published with its arguments while the database is away keeps its id when it gets its row.
+ADOPTED = timedelta(seconds=ID_WINDOW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,9 @@ def newest(
 
 
 _CONDITIONS = {
-    "booking_reference": "booking_reference = :booking_reference",
+    # As it was given, or in the capitals in which the platform makes its own.
+    "booking_reference": "booking_reference IN (CAST(:booking_reference AS text),"
+    " upper(CAST(:booking_reference AS text)))",
     "kind": "kind = :kind",
     "status": "status = :status",
     # By the id as well, which the planner can leave whole days unread for.
@@ -113,7 +119,7 @@ def search(connection: Connection, wanted: Search, *, limit: int) -> list[dict[s
     where = " AND ".join(_CONDITIONS[name] for name in values) or "true"
     query = text(f"SELECT {COLUMNS} FROM notifications WHERE {where} ORDER BY id DESC LIMIT :limit")  # noqa: S608 - made of constants
     if wanted.since:
-        values["first"] = first_id(wanted.since - CLOCKS)
+        values["first"] = first_id(wanted.since - ADOPTED)
     if wanted.until:
         values["last"] = first_id(wanted.until + CLOCKS)
     return [dict(row._mapping) for row in connection.execute(query.columns(id=Uuid), values | {"limit": limit})]
@@ -127,7 +133,7 @@ def counts(connection: Connection) -> list[dict[str, Any]]:
     )
     now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
     since = now - timedelta(hours=WINDOW_HOURS)
-    found = connection.execute(query, {"since": since, "first": first_id(since - CLOCKS)})
+    found = connection.execute(query, {"since": since, "first": first_id(since - ADOPTED)})
     return [dict(r._mapping) for r in found]
 
 
@@ -148,8 +154,3 @@ def campaigns(connection: Connection, *, limit: int) -> list[UUID]:
         " ORDER BY id DESC LIMIT :limit"
     ).columns(id=Uuid)
     return list(connection.scalars(query, {"limit": limit}))
-
-
-def first_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of a moment."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
+from app.core.uuid7 import first_id, moment_of
 from app.messages.kinds import KINDS
-from app.notifications.overview import CLOCKS, first_id
+from app.notifications.overview import ADOPTED, CLOCKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,29 +116,24 @@ def replay_each(connection: Connection, choice: Choice) -> list[UUID]:
 
 def by_day(connection: Connection, choice: Choice) -> list[Choice]:
     """The choice cut into parts of a day each, oldest first: one that names no days may be more than one
-    statement can do in its time. What is accepted from now on is in none of them.
+    statement can do in its time. What is accepted while it goes on may be in the last of them.
     """
     if choice.ids is not None:
         return [choice]
     oldest: UUID | None = connection.scalar(_OLDEST)
     if oldest is None:
         return []
-    first, now = _moment(oldest) - CLOCKS, datetime.now(UTC) + CLOCKS
+    first, now = moment_of(oldest) - CLOCKS, datetime.now(UTC) + CLOCKS
     begin, end = max(choice.since or first, first), min(choice.until or now, now)
     edges = [begin + DAY * n for n in range(-((begin - end) // DAY))]
     return [replace(choice, since=edge, until=min(edge + DAY, end)) for edge in edges]
-
-
-def _moment(id_: UUID) -> datetime:
-    """When a UUIDv7 was made."""
-    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)
 
 
 def _values(choice: Choice) -> dict[str, Any]:
     values = {name: getattr(choice, name) for name in choice.__slots__}
     return values | {
         "ids": list(choice.ids) if choice.ids is not None else None,
-        "first": first_id(choice.since - CLOCKS) if choice.since else UUID(int=0),
+        "first": first_id(choice.since - ADOPTED) if choice.since else UUID(int=0),
         "last": first_id(choice.until + CLOCKS) if choice.until else UUID(int=2**128 - 1),
         "kinds": list(KINDS),
     }

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from app.cli import app, cleanup
 from app.core.redis import client
+from app.core.uuid7 import first_id
 from app.maintenance import small_tables
-from app.maintenance.partitions import TRIP_LOCATIONS, first_id
+from app.maintenance.partitions import TRIP_LOCATIONS
 from app.tasks.cleanup_tasks import cleanup_old_notifications
 from tests import past
 from tests.house import House

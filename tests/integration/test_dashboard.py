@@ -51,6 +51,8 @@ def test_a_failed_message_is_found_and_sent_again_by_a_button(grace: Operator, g
     assert f"/messages/{message_id}" in found
     page = f"/messages/{message_id}"
     assert "spam" in grace.get(page).text
+    theirs = submit.accept_now(SMS, data.sms(booking_reference="pf-12ab"))
+    assert str(theirs) in grace.get("/messages?reference=pf-12ab").text
     answer = grace.press(f"{page}/replay", page=page)
     assert (answer.status, answer.headers["location"]) == (303, page)
     assert status(message_id) == "queued"
@@ -150,6 +152,9 @@ def test_a_search_by_time_and_nonsense(grace: Operator) -> None:
     assert grace.get("/messages?since=yesterday").status == 422
     assert grace.get("/messages?before=nonsense").status == 404
     assert grace.get("/messages?reference=PF%00").status == 422
+    assert grace.get("/messages?kind=%00").status == 422
+    for moment in ("0024-01-15T10:00", "1969-12-31T23:59", "9999-12-31T23:59"):
+        assert "give it as 2026-01-31T14:30" in grace.get(f"/messages?since={moment}").text
     assert grace.get("/messages/nonsense").status == 404
     assert grace.get("/messages/01900000-0000-7000-8000-000000000000").status == 404
     assert "<h1>Not Found</h1>" in grace.get("/messages/nonsense").text

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.types import Uuid
 
 from app.core.database import transaction
+from app.core.uuid7 import first_id
 from app.maintenance import small_tables
-from app.maintenance.partitions import first_id
 from app.notifications import keys
 from tests import data, past
 from tests.house import House
