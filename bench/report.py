@@ -117,8 +117,10 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _ratio(row: dict[str, Any], number: float) -> str:
-    """A small share as one part of so many; a figure that stands alone as it is."""
-    return f"1/{_digits(1 / number)}" if row["theirs"] and 0 < number < 0.5 else _digits(number)
+    """In a row of small shares one part of so many; anything else as it is."""
+    goal = row["target"][1] if row["target"] else 0.0
+    shares = row["theirs"] and row["ratio"]["median"] < 0.5 and goal < 0.5
+    return f"1/{_digits(1 / number)}" if shares and number else _digits(number)
 
 
 def _digits(number: float) -> str:
