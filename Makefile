@@ -14,8 +14,9 @@ run: $(READY) ## Start the sandbox and book seats; ARGS=--once does one booking 
 	@exec $(BIN)/python -m sandbox $(ARGS)
 
 # Most tests wait for servers and workers: each file of them in one of three processes, each with its own house.
+# In the order of their names: by the number of their tests, the files with one long test would come last.
 test: $(READY) ## All tests, on real servers; ARGS are pytest's.
-	$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 RACES ?= 100000
 

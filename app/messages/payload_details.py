@@ -61,7 +61,10 @@ class CancelledBooking(BookedSeats):
 
 
 class PaymentMade(Details):
-    """One payment; `status` is completed, pending, failed or refunded, another word is shown as it is."""
+    """One payment; `status` is completed, pending, failed, refunded or "to be refunded".
+
+    Another word is shown as it is.
+    """
 
     transaction_id: Identifier
     booking_reference: Reference
@@ -120,7 +123,10 @@ class Location(Details):
 
 
 class PaymentStatus(Details):
-    """How a payment stands: `status` is completed, failed or refunded; another word gives a general update."""
+    """How a payment stands: `status` is completed, failed, refunded or needs_refund.
+
+    Another word gives a general update.
+    """
 
     status: Status
     amount: Amount

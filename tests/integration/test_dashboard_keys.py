@@ -17,7 +17,7 @@ from app.providers.errors import Rejected
 from app.providers.memory import MemorySms
 from tests import data
 from tests.house import House
-from tests.operators import KEY, Operator, new_key, recorded
+from tests.operators import KEY, Operator, frozen, new_key, recorded
 from tests.rows import change, row
 from tests.web import ask
 
@@ -57,6 +57,14 @@ def test_without_an_api_key_only_a_key_of_the_table_opens(house: House, gateway:
         assert grace.press(f"{page}/replay", page=page).status == 303
     assert (row(message_id) or {})["status"] == "queued"
     assert recorded() == [("grace", "replay", message_id)]
+
+
+def test_a_key_that_can_t_be_looked_up_is_refused_in_words(grace: Operator, url: str, house: House) -> None:
+    bob = Operator(url, "bob", key=new_key("bob"))
+    with frozen(house.postgres.pid):
+        refused = bob.get("/")
+    assert refused.status == 503
+    assert "only API_KEY opens this page meanwhile" in refused.text
 
 
 @pytest.mark.parametrize("typed", ["bob", "", "Zoë"])
