@@ -7,14 +7,14 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from celery.result import AsyncResult
 
 from app.core.celery_app import celery_app
+from tests.rlimits import limited
 
 __all__ = ["celery_app"]
 
@@ -27,18 +27,8 @@ _LIMITS: dict[str, dict[str, Any]] = {"overtime": {"soft_time_limit": 1, "time_l
 _NOTED = 0.5
 
 
-@contextmanager
-def _little_memory() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (1, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
 def _run_out_of_memory() -> None:
-    with _little_memory():
+    with limited(resource.RLIMIT_AS, 1):
         bytearray(2**30)
 
 

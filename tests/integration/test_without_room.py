@@ -7,8 +7,7 @@ import resource
 import shelve
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from app.worker.scheduler import TellingScheduler
 from app.worker.vitals import About, Vitals
 from sandbox.environment import ROOT
 from tests.house import House
+from tests.rlimits import limited
 
 TASK, NOT_WRITTEN = "cleanup_temporary_files", "beat's schedule file not written"
 
@@ -32,14 +32,8 @@ def scheduler(file: Path) -> TellingScheduler:
     return TellingScheduler(app=celery_app, schedule_filename=str(file), lazy=True)
 
 
-@contextmanager
-def no_room() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def no_room() -> AbstractContextManager[None]:
+    return limited(resource.RLIMIT_FSIZE, 0)
 
 
 # Celery leaves the file that it could not write open.
