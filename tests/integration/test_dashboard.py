@@ -130,6 +130,11 @@ def test_the_timeline_says_what_it_waits_for(grace: Operator, gateway: MemorySms
         assert word in page
 
 
+def test_failures_of_a_kind_that_is_gone_are_counted(grace: Operator, gateway: MemorySms) -> None:
+    change("UPDATE notifications SET kind = 'gone' WHERE id = :id", id=failed(gateway))
+    assert "Of kinds that are no longer sent: 1." in grace.get("/failures").text
+
+
 def test_a_search_pages_by_id_without_gap_or_double(grace: Operator) -> None:
     ids = [submit.accept_now(SMS, data.sms(booking_reference="PF22MANY")) for _ in range(60)]
     submit.accept_now(SMS, data.sms())
