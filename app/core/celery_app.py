@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.imports import symbol_by_name
 
 #: The four queues; a plain worker consumes all of them.
@@ -26,6 +27,13 @@ def _configuration() -> dict[str, Any]:
     configuration: Callable[[], dict[str, Any]] = symbol_by_name("app.core.celery_settings:configuration")
     return configuration()
 
+
+# By name: loaded when a connection is made.
+TRANSPORT_ALIASES |= {
+    "redis": "app.core.redis_channels:Transport",
+    "rediss": "app.core.redis_channels:Transport",
+    "sentinel": "app.core.redis_channels:SentinelTransport",
+}
 
 celery_app = Celery("pafar")
 celery_app.add_defaults(_configuration)

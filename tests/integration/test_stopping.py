@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
 
 import pytest
 
+from app.core.celery_app import celery_app
 from app.messages.kinds import KINDS
 from app.notifications import submit
 from app.tasks.cleanup_tasks import cleanup_old_trip_locations
@@ -85,3 +88,31 @@ def test_an_outcome_waits_less_for_a_database_that_is_away(house: House) -> None
             assert time.monotonic() - asked < 40
         finally:
             house.postgres.restart()
+
+
+@contextmanager
+def listening() -> Iterator[list[tuple[str, str | None]]]:
+    """The kind and the task's id of each event that was told in the block."""
+    told: list[tuple[str, str | None]] = []
+    handlers = {"*": lambda event: told.append((event["type"], event.get("uuid")))}
+    with celery_app.connection_for_read() as connection:
+        receiver = celery_app.events.Receiver(connection, handlers=handlers)
+        thread = Thread(target=receiver.capture, kwargs={"wakeup": False})
+        thread.start()
+        yield told
+        receiver.should_stop = True
+        thread.join()
+
+
+@pytest.mark.parametrize("pool", [("-P", "threads", "-c", "4"), ("-P", "prefork", "-c", "4")])
+def test_flower_is_told_of_all_tasks_also_of_those_that_end_while_the_worker_stops(
+    house: House, pool: tuple[str, ...]
+) -> None:
+    house.sms.script.extend([slow(0.1), slow(2), slow(2), slow(2)])
+    with listening() as told, house.worker(*pool) as worker:
+        ids = [str(submit.accept_now(KINDS["booking_confirmation_sms"], data.sms())) for _ in range(4)]
+        wait_until(lambda: len(house.ledger.entries("sms")) == 4, SOON)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(60) == 0
+    for kind in ("task-received", "task-started", "task-succeeded"):
+        assert sorted(uuid for what, uuid in told if what == kind and uuid in ids) == ids
