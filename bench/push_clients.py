@@ -18,7 +18,7 @@ BATCH = 500  #: tokens of a call: the most that firebase-admin takes
 TITLE, BODY = "News", "A strike is announced."
 AT_ONCE = 6  #: calls of the provider, as many as a campaign has chunks under way
 CONNECTIONS = 8
-MESSAGE = Push(reference="0192e4c0-bench", title=TITLE, body=BODY, data={}, ttl=3600)
+MESSAGE = Push(reference="0192e4c0-bench", title=TITLE, body=BODY, tag="0192e4c0-bench", ttl=3600, repeatable=True)
 
 #: (URL, CA file, service account's file, tokens to warm up with, tokens) → (seconds, CPU seconds)
 Client = Callable[[str, str, str, list[str], list[str]], tuple[float, float]]

@@ -61,6 +61,7 @@ class Push:
     tag: str | None = None  #: a newer push with the same tag replaces this one on the phone
     ttl: int | None = None
     offer: bool = False  #: nobody waits for it: it need not wake a phone, and a passenger may silence all of them
+    repeatable: bool = False  #: on the phone twice is better than perhaps never
 
 
 @dataclass(frozen=True, slots=True)

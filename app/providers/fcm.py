@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -54,15 +55,25 @@ _BAD_REQUEST = "type.googleapis.com/google.rpc.BadRequest"
 _Answers = dict[str, Response | HttpError]
 
 
-class _Times:
-    """When a send of `timeout` seconds ends, and until when its access tokens must be there (`time.monotonic()`).
+class _Sending:
+    """One push on its way: its content, when it ends, and until when access tokens must be there.
 
-    The other half is for FCM's answers: what is handed over too late can only end as unknown.
+    The moments are `time.monotonic()`. The second half of the time is for FCM's answers: what is handed over too
+    late can only end as unknown. Raises Rejected for a payload above 4096 bytes (FCM would blame the token).
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, message: Push, timeout: float) -> None:
+        self.content = content_of(message)
+        size = len(orjson.dumps({name: self.content[name] for name in ("notification", "data")}))
+        if size > MAX_PAYLOAD:
+            raise Rejected(f"the push has {size} bytes of title, body and data; allowed: {MAX_PAYLOAD}")
+        self.repeatable = message.repeatable
         now = time.monotonic()
         self.half, self.end = now + timeout / 2, now + timeout
+
+    def body(self, token: str) -> bytes:
+        """What is posted for one phone."""
+        return orjson.dumps({"message": target_of(token) | self.content})
 
 
 class FcmProvider:
@@ -82,34 +93,28 @@ class FcmProvider:
         ProviderError when no token could be tried: no access token, or Rejected for a payload above 4096 bytes
         (FCM would blame the token).
         """
-        content = content_of(message)
-        size = len(orjson.dumps({name: content[name] for name in ("notification", "data")}))
-        if size > MAX_PAYLOAD:
-            raise Rejected(f"the push has {size} bytes of title, body and data; allowed: {MAX_PAYLOAD}")
+        sending = _Sending(message, self._http.timeout)
         if not tokens:
             return []
-        times = _Times(self._http.timeout)
-        access = self._access.get(times.half)
-        answers = self._post(content, list(dict.fromkeys(tokens)), access, times)
+        access = self._access.get(sending.half)
+        answers = self._post(sending, list(dict.fromkeys(tokens)), access)
         outcomes = {token: _outcome(answer) for token, answer in answers.items()}
         if stale := [token for token, answer in answers.items() if _is_stale(answer)]:
-            outcomes |= self._send_again(content, stale, access, times)
+            outcomes |= self._send_again(sending, stale, access)
         return self._judged([outcomes[token] for token in tokens], tokens)
 
     def close(self) -> None:
         """End the kept connections."""
         self._http.close()
 
-    def _send_again(
-        self, content: dict[str, Any], tokens: list[str], refused: str, times: _Times
-    ) -> dict[str, PushResult]:
+    def _send_again(self, sending: _Sending, tokens: list[str], refused: str) -> dict[str, PushResult]:
         """Send with a new access token, once: the `refused` one was withdrawn before its time."""
         self._access.invalidate(refused)
         try:
-            access = self._access.get(times.half)
+            access = self._access.get(sending.half)
         except ProviderError as error:
             return dict.fromkeys(tokens, error)
-        answers = self._post(content, tokens, access, times)
+        answers = self._post(sending, tokens, access)
         return {token: _outcome(answer) for token, answer in answers.items()}
 
     def _judged(self, results: list[PushResult], tokens: Sequence[str]) -> list[PushResult]:
@@ -128,13 +133,11 @@ class FcmProvider:
         verdict = _stranger if len(self._strangers) < STRANGERS else _wrong_account
         return [verdict() if is_foreign else r for r, is_foreign in zip(results, foreign, strict=True)]
 
-    def _post(self, content: dict[str, Any], tokens: list[str], access: str, times: _Times) -> _Answers:
+    def _post(self, sending: _Sending, tokens: list[str], access: str) -> _Answers:
         headers = {"Authorization": f"Bearer {access}", "Content-Type": "application/json"}
-        requests = [
-            Request(url=self._url, headers=headers, body=orjson.dumps({"message": target_of(token) | content}))
-            for token in tokens
-        ]
-        return dict(zip(tokens, self._http.request_many(requests, deadline=times.end), strict=True))
+        request = partial(Request, url=self._url, headers=headers, repeatable=sending.repeatable)
+        requests = [request(body=sending.body(token)) for token in tokens]
+        return dict(zip(tokens, self._http.request_many(requests, deadline=sending.end), strict=True))
 
 
 def _outcome(answer: Response | HttpError) -> PushResult:

@@ -54,12 +54,13 @@ class Engine:
 
     def __init__(self, options: Mapping[int, Any], connections: int) -> None:
         self._loop = asyncio.new_event_loop()
-        self._model = pycurl.Curl()  # duplicated for each request: its options are set once
+        self._model = pycurl.Curl()  # duplicated for each that may be under way: its options are set once
         for option, value in options.items():
             self._model.setopt(option, value)
         self._free = connections * STREAMS
         self._under_way = 0
         self._waiting: deque[_Batch] = deque()
+        self._idle: list[Exchange] = []  # made before, and used again
         self._stopping = False
         self._multi = pycurl.AsyncCurlMulti()
         self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
@@ -85,6 +86,8 @@ class Engine:
     def _run(self) -> None:
         self._loop.run_forever()
         self._loop.run_until_complete(self._multi.aclose())
+        for exchange in self._idle:
+            exchange.curl.close()
         self._loop.close()
 
     def _stop_when_idle(self) -> None:
@@ -113,24 +116,24 @@ class Engine:
             self._stop_when_idle()
 
     def _begin(self, request: Request, end: float, settle: Callable[[Answer], None]) -> None:
-        exchange, curl = Exchange(), self._model.duphandle()
+        exchange = self._idle.pop() if self._idle else Exchange(self._model.duphandle())
         try:
-            curl.setopt(pycurl.TIMEOUT_MS, max(1, round((end - self._loop.time()) * 1000)))
-            exchange.set_up(curl, request)
-            done = self._multi.add_handle(curl)
+            exchange.set_up(request, end - self._loop.time())
+            done = self._multi.add_handle(exchange.curl)
         except Exception as error:  # whatever it is, who waits for the answer must hear of it
-            curl.close()
+            exchange.curl.close()
             settle(exchange.failure(error))
             return
         self._under_way += 1
-        done.add_done_callback(partial(self._ended, exchange, curl, settle))
+        done.add_done_callback(partial(self._ended, exchange, settle))
 
-    def _ended(
-        self, exchange: Exchange, curl: Any, settle: Callable[[Answer], None], done: asyncio.Future[Any]
-    ) -> None:
-        error = done.exception()
-        settle(exchange.failure(error) if error else exchange.answer(curl))
-        curl.close()
+    def _ended(self, exchange: Exchange, settle: Callable[[Answer], None], done: asyncio.Future[Any]) -> None:
+        if error := done.exception():
+            settle(exchange.failure(error))
+            exchange.curl.close()
+        else:
+            settle(exchange.answer())
+            self._idle.append(exchange)
         self._under_way -= 1
         self._begin_what_fits()
 

@@ -30,11 +30,16 @@ _PLAIN_TEXTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One POST. Header values are ASCII without line breaks."""
+    """One POST. Header values are ASCII without line breaks.
+
+    `repeatable`: the server may act on it twice. Only what may not is watched on its way, which is a quarter of
+    what libcurl spends on a request.
+    """
 
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,29 +81,35 @@ class HttpError(Exception):
 
 
 class Exchange:
-    """What came of one request so far, told by libcurl's callbacks."""
+    """One request at a time over `curl`, a pycurl.Curl whose other options are set: what libcurl tells of it."""
 
-    def __init__(self) -> None:
-        self._body = bytearray()
-        self._written = False
-        self._refused = False
-
-    def set_up(self, curl: Any, request: Request) -> None:
-        """Make `curl`, a pycurl.Curl, post `request` and report here."""
-        curl.setopt(pycurl.URL, request.url)
-        curl.setopt(pycurl.POSTFIELDS, request.body)
-        curl.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()])
+    def __init__(self, curl: Any) -> None:
+        self.curl = curl
+        self._url, self._headers = "", dict[str, str]()
+        self._begin_anew(repeatable=False)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_write)
-        curl.setopt(pycurl.VERBOSE, 1)  # 0.01 ms a request; without it DEBUGFUNCTION hears nothing
         curl.setopt(pycurl.DEBUGFUNCTION, self._overhear)
         curl.setopt(pycurl.WRITEFUNCTION, self._keep)
 
-    def answer(self, curl: Any) -> Response:
-        """The complete answer, once `curl` is done."""
+    def set_up(self, request: Request, seconds: float) -> None:
+        """Make the handle post `request`, within so many seconds. What the last one had too is left as it is."""
+        self._begin_anew(repeatable=request.repeatable)
+        if request.url != self._url:
+            self.curl.setopt(pycurl.URL, request.url)
+            self._url = request.url
+        if request.headers != self._headers:
+            lines = [f"{name}: {value}" for name, value in request.headers.items()]
+            self.curl.setopt(pycurl.HTTPHEADER, lines)
+            self._headers = dict(request.headers)
+        self.curl.setopt(pycurl.POSTFIELDS, request.body)
+        self.curl.setopt(pycurl.TIMEOUT_MS, max(1, round(seconds * 1000)))
+
+    def answer(self) -> Response:
+        """The complete answer, once the handle is done."""
         return Response(
-            status=curl.getinfo(pycurl.RESPONSE_CODE),
+            status=self.curl.getinfo(pycurl.RESPONSE_CODE),
             body=bytes(self._body),
-            retry_after=float(curl.getinfo(pycurl.RETRY_AFTER)) or None,
+            retry_after=float(self.curl.getinfo(pycurl.RETRY_AFTER)) or None,
         )
 
     def failure(self, error: BaseException) -> HttpError:
@@ -114,10 +125,16 @@ class Exchange:
             misconfigured=code in _SETTINGS_ERRORS,
         )
 
+    def _begin_anew(self, *, repeatable: bool) -> None:
+        self._body = bytearray()
+        self._written = self._refused = False
+        self._repeatable = repeatable
+        self.curl.setopt(pycurl.VERBOSE, int(not repeatable))  # without it DEBUGFUNCTION hears nothing
+
     def _before_write(self, *_addresses: object) -> int:
         # When a kept connection dies unanswered, libcurl silently repeats the POST, though the server may have
         # acted on it: only what an HTTP/2 server declared untouched (RFC 9113, 8.7) may go out again.
-        if self._written and not self._refused:
+        if self._written and not self._refused and not self._repeatable:
             return int(pycurl.PREREQFUNC_ABORT)
         self._written, self._refused = True, False
         return int(pycurl.PREREQFUNC_OK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.standins.script import ORDINARY, Behaviour
@@ -17,7 +17,8 @@ class Echo(StandIn):
     """`bodies` holds every body that arrived, oldest first."""
 
     def __init__(self, authority: Authority | None = None) -> None:
-        super().__init__([Route("/", self._echo, methods=["POST"])], authority=authority)
+        routes = [Route("/", self._echo, methods=["POST"]), Route("/headers", _headers, methods=["POST"])]
+        super().__init__(routes, authority=authority)
         self.script: deque[Behaviour] = deque()
         self.bodies: list[bytes] = []
 
@@ -31,3 +32,7 @@ class Echo(StandIn):
         self.bodies.append(body)
         behaviour = self.script.popleft() if self.script else ORDINARY
         return await self.play(request, behaviour, Response(body))
+
+
+async def _headers(request: Request) -> Response:
+    return JSONResponse(dict(request.headers))

@@ -14,10 +14,12 @@ from tests.providers.http2_server import RefusingServer
 MakeClient = Callable[..., HttpClient]
 
 
-def post(server: Echo | RefusingServer | str, body: bytes = b"hello") -> Request:
+def post(
+    server: Echo | RefusingServer | str, body: bytes = b"hello", *, repeatable: bool = False, **headers: str
+) -> Request:
     """A request that posts `body` there."""
     url = server if isinstance(server, str) else server.url
-    return Request(url=url, headers={"Content-Type": "text/plain"}, body=body)
+    return Request(url=url, headers={"Content-Type": "text/plain"} | headers, body=body, repeatable=repeatable)
 
 
 def failure(client: HttpClient, request: Request) -> HttpError:

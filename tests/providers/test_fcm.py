@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,16 @@ def test_a_lost_answer_is_unknown_and_nothing_is_sent_twice(
     fcm.script.append(behaviour)
     assert type(outcome(provider)) is OutcomeUnknown
     assert len(ledger.entries("push")) == int(warm) + int(behaviour.accept)
+
+
+def test_a_push_that_may_come_twice_is_sent_again_at_once(
+    provider: FcmProvider, fcm: FcmStandIn, ledger: Ledger
+) -> None:
+    outcome(provider)
+    fcm.script.append(ACCEPT_THEN_DROP)
+    [result] = provider.send(replace(PUSH, repeatable=True), ["token"])
+    assert isinstance(result, Receipt)
+    assert len(ledger.entries("push")) == 3
 
 
 def test_one_silent_token_does_not_spoil_the_others(fcm: FcmStandIn, authority: Authority, tmp_path: Path) -> None:

@@ -111,6 +111,27 @@ def test_a_post_whose_answer_was_lost_is_never_repeated(echo: Echo, make: MakeCl
     assert lost == [f"lost {number}".encode() for number in range(5)]
 
 
+def test_only_what_may_be_repeated_is(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    for number in range(5):
+        keep_a_connection(client, echo)
+        echo.script.append(ACCEPT_THEN_DROP)
+        again, once = f"again {number}".encode(), f"once {number}".encode()
+        assert client.request(post(echo, again, repeatable=True)).body == again
+        echo.script.append(ACCEPT_THEN_DROP)
+        assert failure(client, post(echo, once)).sent  # by the same handle
+        assert (echo.bodies.count(again), echo.bodies.count(once)) == (2, 1)
+
+
+def test_nothing_of_a_request_is_left_for_the_next(echo: Echo, make: MakeClient) -> None:
+    client = make()
+    bare = client.request(post(f"{echo.url}headers"))
+    client.request(post(f"{echo.url}headers", b"of another length", Authorization="secret"))
+    assert client.request(post(f"{echo.url}headers")).json() == bare.json()
+    assert "authorization" not in bare.json()
+    assert client.request(post(echo)).body == b"hello"
+
+
 @pytest.mark.parametrize("refusal", ["goaway", "goaway and close", "refused stream"])
 @pytest.mark.parametrize("warm", [True, False])
 def test_what_the_server_declared_untouched_goes_out_again(

@@ -66,6 +66,7 @@ def _message(held: Claim, kind: Kind, payload: Any) -> Push:
         tag=rendered.tag,
         ttl=seconds_left(held),
         offer=kind.offer,
+        repeatable=kind.resend_unknown,
     )
 
 
