@@ -1,10 +1,16 @@
 """What the platform adds to a text: the whole path (validate, claim, render, send, record, track), beside a bare
 task on the same worker that only POSTs through the same client; the gateway (nginx) answers at once.
+
+Our worker gathers Celery's events and keeps kombu's clients, which speeds up the bare task more than the whole
+path. So both stand beside that task on Celery's own worker as well, with as many threads, and events too.
 """
 
 from __future__ import annotations
 
+import subprocess
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from uuid import uuid4
 
@@ -15,36 +21,43 @@ from bench.nginx import Nginx
 from bench.sending import accept_texts, send_all
 from tests.house import House
 
+Start = Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
+
 #: Texts that open what is kept open.
 WARM = 40
-WHOLE, BARE = "a text, whole path", "a bare Celery task"
+WHOLE, BARE, STOCK = "a text, whole path", "a bare Celery task", "a bare task on Celery's own worker"
+THREADS = ("-P", "threads", "-c", "32", "-Q", "sms")
 
 
 def measure(house: House, smoke: bool) -> list[Row]:
     """Sends a second and CPU of both."""
     number = 50 if smoke else 3_000
     with Nginx(house.folder / "nginx") as server:
-        ways = {WHOLE: partial(_run, house, server, number, whole=True)}
-        ways[BARE] = partial(_run, house, server, number, whole=False)
+        ours = partial(house.worker, "-I", "bench.tasks", SMS_API_URL=f"{server.url}/messages")
+        ways = {
+            WHOLE: partial(_run, house, server, number, partial(ours, TRACKER="true"), accept_texts),
+            BARE: partial(_run, house, server, number, partial(ours, TRACKER="false"), _bare),
+        }
+        ways[STOCK] = partial(_run, house, server, number, partial(ours, *THREADS, "-E", app="bench.bare"), _bare)
         runs = in_turn(ways, rounds_of(smoke))
     return [
         compare(runs, WHOLE, BARE, "sends/s", target=at_least(0.6)),
+        compare(runs, WHOLE, STOCK, "sends/s"),
+        compare(runs, BARE, STOCK, "sends/s"),
         compare(runs, WHOLE, BARE, "CPU ms a send"),
+        compare(runs, WHOLE, STOCK, "CPU ms a send"),
     ]
 
 
-def _run(house: House, server: Nginx, number: int, *, whole: bool) -> Figures:
+def _run(house: House, server: Nginx, number: int, start: Start, texts: Callable[[int], list[WakeUp]]) -> Figures:
     house.clean()
-    environment = {"SMS_API_URL": f"{server.url}/messages", "TRACKER": str(whole).lower()}
-    with house.worker("-I", "bench.tasks", **environment) as worker:
+    with start() as worker:
         server.forget()
-        send_all(_texts(WARM, whole), lambda: server.count() >= WARM, [])
-        wake_ups = _texts(number, whole)
+        send_all(texts(WARM), lambda: server.count() >= WARM, [])
+        wake_ups = texts(number)
         server.forget()
         return send_all(wake_ups, lambda: server.count() >= number, [worker.pid])
 
 
-def _texts(number: int, whole: bool) -> list[WakeUp]:
-    if whole:
-        return accept_texts(number)
+def _bare(number: int) -> list[WakeUp]:
     return [WakeUp(str(uuid4()), tasks.BARE_TEXT, "sms", 3, time.time()) for _ in range(number)]

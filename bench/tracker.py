@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
@@ -21,6 +23,7 @@ from redis import Redis
 
 from app.core import redis
 from app.core.broker import WakeUp, broker
+from app.core.config import get_settings
 from app.monitoring import keys
 from app.monitoring import statistics as tracked
 from app.monitoring.runs import FAILED, SUCCESS, SUCCESSFUL, Run, write
@@ -41,11 +44,12 @@ def measure(house: House, smoke: bool) -> list[Row]:
     """Reports, then tasks."""
     tasks, few, many = (100, 1_000, 5_000) if smoke else (6_000, 1_000, 1_000_000)
     readers = {
-        AFTER_MANY: partial(_report_after, house, many),
-        AFTER_FEW: partial(_report_after, house, few),
-        NAIVELY: partial(_naive_report_after, house, many // 10),
+        AFTER_MANY: _reader(house, 3, partial(_track, many), partial(_reports, many)),
+        AFTER_FEW: _reader(house, 4, partial(_track, few), partial(_reports, few)),
+        NAIVELY: _reader(house, 5, partial(_fill, many // 10), _naive_report),
     }
     reports = in_turn(readers, rounds_of(smoke))
+    house.clean()
     ways = {ON: partial(_run, house, "true", tasks), OFF: partial(_run, house, "false", tasks)}
     runs = in_turn(ways, rounds_of(smoke))
     return [
@@ -82,32 +86,57 @@ def _publish(number: int) -> None:
     broker.publish([WakeUp(f"{time.monotonic_ns()}-{n}", NOOP, "cleanup", 0, time.time()) for n in range(number)])
 
 
-def _report_after(house: House, tasks: int) -> Figures:
-    house.clean()
-    _track(redis.client(), tasks)
-    figures = {
+def _reader(
+    house: House, database: int, fill: Callable[[], None], read: Callable[[], Figures]
+) -> Callable[[], Figures]:
+    """Fill one of Valkey's databases, once; `read` with that as the application's."""
+    url = f"{house.valkey.url}/{database}"
+    with _statistics_at(url):
+        fill()
+
+    def run() -> Figures:
+        with _statistics_at(url):
+            return read()
+
+    return run
+
+
+@contextmanager
+def _statistics_at(url: str) -> Iterator[None]:
+    """Inside the block, the application's Redis is this one."""
+    before = os.environ["REDIS_URL"]
+    _use(url)
+    try:
+        yield
+    finally:
+        _use(before)
+
+
+def _use(url: str) -> None:
+    os.environ["REDIS_URL"] = url
+    get_settings.cache_clear()
+    redis.client.cache_clear()
+
+
+def _reports(tasks: int) -> Figures:
+    return {
         WHOLE: _median(lambda: asyncio.run(health_checker.get_comprehensive_health_report())),
         REPORT: _median(partial(_report, tasks)),
         CHART: _median(_chart),
     }
-    house.clean()
-    return figures
 
 
-def _naive_report_after(house: House, tasks: int) -> Figures:
-    house.clean()
-    client = redis.client()
-    _fill(client, tasks)
-    figures = {REPORT: _median(lambda: _naively(client), times=1)}
-    house.clean()
-    return figures
+def _naive_report() -> Figures:
+    started = time.perf_counter()
+    _naively(redis.client())
+    return {REPORT: (time.perf_counter() - started) * 1000}
 
 
-def _median(work: Callable[[], object], times: int = 15) -> float:
+def _median(work: Callable[[], object]) -> float:
     """Milliseconds, warm."""
     work()
     measured = []
-    for _ in range(times):
+    for _ in range(15):
         started = time.perf_counter()
         work()
         measured.append((time.perf_counter() - started) * 1000)
@@ -126,9 +155,9 @@ def _chart() -> None:
     tracked.percentiles(24)
 
 
-def _track(client: Redis, number: int) -> None:
+def _track(number: int) -> None:
     """Track so many tasks over the last day, all but the last moments of them by the hour."""
-    now = time.time()
+    client, now = redis.client(), time.time()
     for first in range(0, number, 1000):
         pipe = client.pipeline(transaction=True)
         write(pipe, [_ended(n, now - SPREAD * (number - n) / number * 0.95) for n in range(first, first + 1000)])
@@ -150,7 +179,8 @@ def _ended(number: int, at: float) -> Run:
     )
 
 
-def _fill(client: Redis, number: int) -> None:
+def _fill(number: int) -> None:
+    client = redis.client()
     for first in range(0, number, 500):
         records = (_ended(n, time.time()) for n in range(first, first + 500))
         client.mset(

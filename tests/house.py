@@ -115,9 +115,11 @@ class House:
         return not broker.hlen("unacked") and not any(broker.keys(f"{queue}*") for queue in QUEUES)
 
     @contextmanager
-    def worker(self, *options: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(
+        self, *options: str, app: str = "app.core.celery_app", **environment: str
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """A real worker, started by the documented command, ready when the block begins."""
-        command = ["celery", "-A", "app.core.celery_app", "worker", "--loglevel=info", *options]
+        command = ["celery", "-A", app, "worker", "--loglevel=info", *options]
         with self._command(command, environment, ready=" ready.") as process:
             yield process
 
