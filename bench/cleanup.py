@@ -3,11 +3,13 @@
 The product's cleaning of a table cut by day, beside one big DELETE with its VACUUM on a table in one piece. Each
 on a fresh copy of the same ten days, while another process inserts positions, a millisecond apart. WAL is without
 what the writer alone makes; percentiles are of the inserts while it ran, in some seconds from its start (as
-long for every way), and in the calm before.
+long for every way), and in the calm before. What nothing that gives the room back undercuts is the file system
+alone: plain files of the same size, written out and unlinked one by one.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.queues import Queue
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -33,6 +36,7 @@ from tests.house import House
 DAYS, KEPT = 10, 7  # days of positions; those before the last KEPT are too old
 TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 PAUSE = 0.001  # between two inserts
+CHUNK = bytes(1_000_000)
 SECONDS, WAL, FREED = "s", "MB of WAL", "MB given back"
 DURING, FROM_START, BEFORE = "while it ran", "from its start", "in the calm before"
 
@@ -58,7 +62,7 @@ class Way:
     clean: Callable[[str], int]
 
 
-WHOLE, DROP = "one table, DELETE + VACUUM", "detach and drop"
+WHOLE, DROP, FILES = "one table, DELETE + VACUUM", "detach and drop", "plain files, unlinked"
 WAYS = {WHOLE: Way("whole", one_delete), DROP: Way("by_day", product)}
 
 
@@ -70,11 +74,13 @@ def measure(house: House, smoke: bool) -> list[Row]:
         for way in WAYS.values():
             _fill(server, way.database, positions)
         ways = {name: partial(_run, server, way, expected, calm) for name, way in WAYS.items()}
+        ways[FILES] = partial(_unlink, server.data_dir, _sizes_of_old_days(server))
         runs = in_turn(ways, rounds_of(smoke))
     targets = {SECONDS: at_most(1 / 20), WAL: at_most(1 / 300), f"{DURING}, insert p99 ms": at_most(1)}
     freed = [alone(runs, name, FREED) for name in WAYS]
     units = [unit for unit in runs[DROP][0] if unit != FREED]
-    return [*(compare(runs, DROP, WHOLE, unit, target=targets.get(unit)) for unit in units), *freed]
+    limit = compare(runs, DROP, FILES, SECONDS)
+    return [*(compare(runs, DROP, WHOLE, unit, target=targets.get(unit)) for unit in units), limit, *freed]
 
 
 def _midnight(days: int) -> datetime:
@@ -138,6 +144,26 @@ def _run(server: PostgresServer, way: Way, expected: int, calm: float) -> Figure
         FREED: freed / 1e6,
         **_felt(inserts, started, ended, calm),
     }
+
+
+def _sizes_of_old_days(server: PostgresServer) -> list[int]:
+    """Bytes of each day's table that is too old, indexes included."""
+    tables = [TRIP_LOCATIONS.partition(_midnight(days).date()) for days in range(KEPT + 1, DAYS + 1)]
+    with psycopg.connect(server.database_url(WAYS[DROP].database)) as connection:
+        return [_number(connection, f"SELECT pg_total_relation_size('{table}')") for table in tables]
+
+
+def _unlink(folder: Path, sizes: list[int]) -> Figures:
+    paths = [folder / f"plain-{number}" for number in range(len(sizes))]
+    for path, size in zip(paths, sizes, strict=True):
+        with path.open("wb") as file:
+            for _ in range(0, size, len(CHUNK)):
+                file.write(CHUNK)
+            os.fsync(file.fileno())
+    started = time.monotonic()
+    for path in paths:
+        path.unlink()
+    return {SECONDS: time.monotonic() - started}
 
 
 def _felt(inserts: list[tuple[float, float]], started: float, ended: float, calm: float) -> Figures:
