@@ -30,7 +30,8 @@ def tail(house: House, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes
     printed = house.folder / f"tail-{uuid4()}"
     with printed.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "tail", *arguments],
+            # What a shell starts in the background ignores Ctrl-C, and so would all that comes of that.
+            ["env", "--default-signal=INT", sys.executable, "-m", "app.cli", "tail", *arguments],
             cwd=house.folder,
             env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=output,
