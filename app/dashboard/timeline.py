@@ -52,7 +52,7 @@ def timeline(message: Mapping[str, Any], actions: Sequence[Done], *, claimed_at:
 
 def _claimed(message: Mapping[str, Any], claimed_at: datetime | None) -> Event:
     attempt, unknown = message["attempt"], message["unknown_attempts"]
-    note = f"{unknown} of them without an answer" if unknown else ""
+    note = f"handed over without an answer: {unknown}" if unknown else ""
     return Event(
         claimed_at, "Taken by a worker" if attempt == 1 else f"Taken by a worker, {attempt} times so far", note
     )

@@ -17,12 +17,16 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """`result` is what the task returns; `told` is what the log says besides."""
+    """`result` is what the task returns; `told` is what the log says besides.
+
+    `unknown` if it was handed over more than once, and only the last time answered.
+    """
 
     result: dict[str, Any]
     provider_id: str | None
     sent_count: int = 1
     failed_count: int = 0
+    unknown: bool = False
     told: dict[str, Any] = field(default_factory=dict)
 
 

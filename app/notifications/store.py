@@ -141,6 +141,7 @@ _FINISH = text("""
         UPDATE notifications
         SET status = :status, reason = :reason, result = :result, provider_id = :provider_id,
             sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
+            unknown_attempts = unknown_attempts + (:unknown)::int,
             payload = CASE WHEN :wipe THEN '{}' ELSE payload END,
             -- a failed push may be replayed, to those who have not got it
             pending_tokens = CASE WHEN :keep_tokens THEN pending_tokens END,
@@ -157,7 +158,14 @@ def finish(connection: Connection, held: Claim, status: Status, *, wipe: bool, *
 
     `wipe` leaves nothing of the payload.
     """
-    blank = {"reason": None, "result": None, "provider_id": None, "sent_count": 0, "failed_count": 0}
+    blank = {
+        "reason": None,
+        "result": None,
+        "provider_id": None,
+        "sent_count": 0,
+        "failed_count": 0,
+        "unknown": False,
+    }
     values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status, "wipe": wipe}
     values["keep_tokens"] = status is Status.FAILED
     return connection.execute(_FINISH, values).rowcount == 1

@@ -66,9 +66,13 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The provider accepted the message and calls it `provider_id`."""
+    """The provider accepted the message and calls it `provider_id`.
+
+    `repeated`: it was handed over once before without an answer, so it may have been accepted twice.
+    """
 
     provider_id: str
+    repeated: bool = False
 
 
 #: One entry for each token, in the order given: accepted, or why not.

@@ -146,7 +146,7 @@ def _outcome(answer: Response | HttpError) -> PushResult:
     if answer.status == 200:
         name = answer.json().get("name")
         if isinstance(name, str) and name:
-            return Receipt(name)
+            return Receipt(name, repeated=answer.repeated)
         return OutcomeUnknown("FCM answered 200 without a message name", code="200")
     error, details = _error_of(answer)
     code = str(details.get(_FCM_ERROR, {}).get("errorCode") or error.get("status"))

@@ -44,11 +44,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """A complete answer. `retry_after`: the seconds that its Retry-After asks for, in either form, if any."""
+    """A complete answer. `retry_after`: the seconds that its Retry-After asks for, in either form, if any.
+
+    `repeated`: the request went out once before and was not answered, so the server may have acted twice.
+    """
 
     status: int
     body: bytes = field(repr=False)
     retry_after: float | None
+    repeated: bool
 
     def json(self) -> dict[str, Any]:
         """The body if it is a JSON object, else {}."""
@@ -110,6 +114,7 @@ class Exchange:
             status=self.curl.getinfo(pycurl.RESPONSE_CODE),
             body=bytes(self._body),
             retry_after=float(self.curl.getinfo(pycurl.RETRY_AFTER)) or None,
+            repeated=self._repeated,
         )
 
     def failure(self, error: BaseException) -> HttpError:
@@ -127,15 +132,17 @@ class Exchange:
 
     def _begin_anew(self, *, repeatable: bool) -> None:
         self._body = bytearray()
-        self._written = self._refused = False
+        self._written = self._refused = self._repeated = False
         self._repeatable = repeatable
         self.curl.setopt(pycurl.VERBOSE, int(not repeatable))  # without it DEBUGFUNCTION hears nothing
 
     def _before_write(self, *_addresses: object) -> int:
         # When a kept connection dies unanswered, libcurl silently repeats the POST, though the server may have
         # acted on it: only what an HTTP/2 server declared untouched (RFC 9113, 8.7) may go out again.
-        if self._written and not self._refused and not self._repeatable:
-            return int(pycurl.PREREQFUNC_ABORT)
+        if self._written and not self._refused:
+            if not self._repeatable:
+                return int(pycurl.PREREQFUNC_ABORT)
+            self._repeated = True
         self._written, self._refused = True, False
         return int(pycurl.PREREQFUNC_OK)
 

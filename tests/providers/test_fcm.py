@@ -203,6 +203,7 @@ def test_a_push_that_may_come_twice_is_sent_again_at_once(
     fcm.script.append(ACCEPT_THEN_DROP)
     [result] = provider.send(replace(PUSH, repeatable=True), ["token"])
     assert isinstance(result, Receipt)
+    assert result.repeated
     assert len(ledger.entries("push")) == 3
 
 

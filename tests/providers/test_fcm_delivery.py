@@ -14,7 +14,7 @@ from app.notifications.deliver import deliver
 from app.notifications.outcome import Failed, Outcome, Postponed, Sent
 from app.providers import registry
 from sandbox.standins.fcm import fcm_error
-from sandbox.standins.script import Behaviour
+from sandbox.standins.script import ACCEPT_THEN_DROP, Behaviour
 from tests import data
 from tests.house import House
 from tests.rows import due_again, row
@@ -109,3 +109,13 @@ def test_an_unreachable_token_endpoint_keeps_all_phones_for_later(house: House) 
     message_id = submit.accept_now(PUSH, data.push(["one", "two"]))
     assert isinstance(deliver(message_id), Postponed)
     assert (row(message_id) or {})["pending_tokens"] == ["one", "two"]
+
+
+def test_a_push_that_may_have_come_twice_says_so(house: House) -> None:
+    push("before")  # keeps a connection open
+    house.fcm.script.append(ACCEPT_THEN_DROP)
+    message_id = submit.accept_now(PUSH, data.push(["phone"]))
+    assert isinstance(deliver(message_id), Sent)
+    assert told(house) == ["before", "phone", "phone"]
+    found = row(message_id) or {}
+    assert (found["attempt"], found["unknown_attempts"], found["sent_count"]) == (1, 1, 1)

@@ -90,6 +90,7 @@ def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushR
     errors = [(token, r) for token, r in results if isinstance(r, ProviderError)]
     again = [(token, e) for token, e in errors if retriable(kind, e)]
     failed = len(errors) - len(again)
+    repeated = any(r.repeated for _, r in accepted)
     if again:
         worst = max((e for _, e in again), key=lambda e: e.retry_after or 0.0)
         wait = next_wait(held, worst)
@@ -97,7 +98,7 @@ def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushR
         return Postponed(
             wait=wait,
             reason=reason(worst),
-            unknown=any(isinstance(e, OutcomeUnknown) for _, e in again),
+            unknown=repeated or any(isinstance(e, OutcomeUnknown) for _, e in again),
             pending_tokens=tuple(token for token, _ in again),
             sent_count=told,
             failed_count=failed,
@@ -107,7 +108,7 @@ def _tally(held: Claim, kind: Kind, payload: Any, results: list[tuple[str, PushR
         return _reached_nobody([e for _, e in errors])
     result = success(kind, payload, sent_count=total_sent, failed_count=total_failed)
     provider_id = accepted[0][1].provider_id if accepted else None
-    return Sent(result, provider_id, sent_count=told, failed_count=len(errors))
+    return Sent(result, provider_id, sent_count=told, failed_count=len(errors), unknown=repeated)
 
 
 def _reached_nobody(errors: list[ProviderError]) -> Failed | Unanswered:
