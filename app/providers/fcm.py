@@ -148,6 +148,8 @@ def _outcome(answer: Response | HttpError) -> PushResult:
         if isinstance(name, str) and name:
             return Receipt(name, repeated=answer.repeated)
         return OutcomeUnknown("FCM answered 200 without a message name", code="200")
+    if answer.repeated:  # whatever this answer says of the second, the first may have been taken
+        return OutcomeUnknown(f"FCM answered {answer.status} the second time", retry_after=answer.retry_after)
     error, details = _error_of(answer)
     code = str(details.get(_FCM_ERROR, {}).get("errorCode") or error.get("status"))
     unmapped = _ERRORS["INTERNAL"] if answer.status >= 500 else (OutcomeUnknown, None)
@@ -182,7 +184,9 @@ def _error_of(answer: Response) -> tuple[Mapping[str, Any], Mapping[str, Mapping
 
 def _is_stale(answer: Response | HttpError) -> bool:
     """Whether the access token was refused; with an FcmError, a 401 is about APNs instead."""
-    return isinstance(answer, Response) and answer.status == 401 and _FCM_ERROR not in _error_of(answer)[1]
+    if not isinstance(answer, Response) or answer.repeated:
+        return False
+    return answer.status == 401 and _FCM_ERROR not in _error_of(answer)[1]
 
 
 def _blames_token(error: Mapping[str, Any], details: Mapping[str, Mapping[str, Any]]) -> bool:

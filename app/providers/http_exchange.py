@@ -32,7 +32,7 @@ _PLAIN_TEXTS = {
 class Request:
     """One POST. Header values are ASCII without line breaks.
 
-    `repeatable`: the server may act on it twice. Only what may not is watched on its way, which is a quarter of
+    `repeatable`: the server may act on it twice. Only what may not is watched on its way, which is a third of
     what libcurl spends on a request.
     """
 

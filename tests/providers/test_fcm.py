@@ -207,6 +207,16 @@ def test_a_push_that_may_come_twice_is_sent_again_at_once(
     assert len(ledger.entries("push")) == 3
 
 
+@pytest.mark.parametrize("second", [answer(503, b""), answer(401, b""), fcm_error("UNREGISTERED")])
+def test_what_is_refused_the_second_time_may_have_been_taken_the_first(
+    provider: FcmProvider, fcm: FcmStandIn, second: Behaviour
+) -> None:
+    outcome(provider)
+    fcm.script.extend([ACCEPT_THEN_DROP, second])
+    [result] = provider.send(replace(PUSH, repeatable=True), ["token"])
+    assert type(result) is OutcomeUnknown
+
+
 def test_one_silent_token_does_not_spoil_the_others(fcm: FcmStandIn, authority: Authority, tmp_path: Path) -> None:
     fcm.tokens["silent"] = HANG
     with connect(fcm, authority, tmp_path, timeout=3) as provider:
