@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -23,11 +21,11 @@ from redis import Redis
 
 from app.core import redis
 from app.core.broker import WakeUp, broker
-from app.core.config import get_settings
 from app.monitoring import keys
 from app.monitoring import statistics as tracked
 from app.monitoring.runs import FAILED, SUCCESS, SUCCESSFUL, Run, write
 from app.utils.task_monitoring import health_checker
+from bench.databases import using
 from bench.measure import Figures, Row, at_most, compare, cpu_seconds, in_turn, rounds_of
 from bench.tasks import NOOP
 from tests.house import House, wait_until
@@ -91,31 +89,14 @@ def _reader(
 ) -> Callable[[], Figures]:
     """Fill one of Valkey's databases, once; `read` with that as the application's."""
     url = f"{house.valkey.url}/{database}"
-    with _statistics_at(url):
+    with using(url, "REDIS_URL"):
         fill()
 
     def run() -> Figures:
-        with _statistics_at(url):
+        with using(url, "REDIS_URL"):
             return read()
 
     return run
-
-
-@contextmanager
-def _statistics_at(url: str) -> Iterator[None]:
-    """Inside the block, the application's Redis is this one."""
-    before = os.environ["REDIS_URL"]
-    _use(url)
-    try:
-        yield
-    finally:
-        _use(before)
-
-
-def _use(url: str) -> None:
-    os.environ["REDIS_URL"] = url
-    get_settings.cache_clear()
-    redis.client.cache_clear()
 
 
 def _reports(tasks: int) -> Figures:
