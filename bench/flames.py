@@ -41,7 +41,7 @@ PUSH = {
     "a push: the delivery": "deliver (app/notifications/deliver.py)",
     "a push: the client": "send (app/providers/fcm.py)",
     "a push: HTTP's own thread": "_run (app/providers/http_engine.py)",
-    "a push: libcurl": "_drive (pycurl/async_multi.py)",
+    "a push: waiting, and libcurl": "turn (app/providers/http_transfers.py)",
 }
 #: The name without its class, the file without the line.
 _FRAME = re.compile(r"<title>(?:[^<( ]+[.;])?(\w+ \([^<:)]+):\d+\) \([\d,]+ samples, ([\d.]+)%\)</title>")

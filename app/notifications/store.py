@@ -9,7 +9,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import Uuid
 
 from app.messages.base import Validity
 from app.notifications.outcome import Postponed
@@ -118,7 +117,7 @@ _CLAIM = text("""
     SELECT id, kind, campaign_id, payload, attempt, subject, revision, valid_until, pending_tokens,
            sent_count, failed_count, unknown_attempts, clock_timestamp() AS now
     FROM claimed
-""").columns(id=Uuid, campaign_id=Uuid)
+""")
 
 
 def claim(connection: Connection, message_id: UUID) -> Claim | None:

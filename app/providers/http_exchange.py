@@ -90,6 +90,7 @@ class Exchange:
     def __init__(self, curl: Any) -> None:
         self.curl = curl
         self._url, self._headers = "", dict[str, str]()
+        self._repeatable = True
         self._begin_anew(repeatable=False)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_write)
         curl.setopt(pycurl.DEBUGFUNCTION, self._overhear)
@@ -133,8 +134,9 @@ class Exchange:
     def _begin_anew(self, *, repeatable: bool) -> None:
         self._body = bytearray()
         self._written = self._refused = self._repeated = False
-        self._repeatable = repeatable
-        self.curl.setopt(pycurl.VERBOSE, int(not repeatable))  # without it DEBUGFUNCTION hears nothing
+        if repeatable is not self._repeatable:
+            self.curl.setopt(pycurl.VERBOSE, int(not repeatable))  # without it DEBUGFUNCTION hears nothing
+            self._repeatable = repeatable
 
     def _before_write(self, *_addresses: object) -> int:
         # When a kept connection dies unanswered, libcurl silently repeats the POST, though the server may have

@@ -15,7 +15,7 @@ from app.providers.http import HttpClient
 from sandbox.standins.script import slow
 from sandbox.standins.tls import Authority
 from tests.providers.echo import Echo
-from tests.providers.http_bench import MakeClient, post
+from tests.providers.http_bench import MakeClient, failure, post
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -66,3 +66,28 @@ def test_a_client_that_is_gone_leaves_no_file_open(authority: Authority) -> None
     assert len(os.listdir("/proc/self/fd")) == len(before) + 1
     del client
     assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the client waits in another way")
+def test_a_client_whose_descriptor_is_taken_away_says_so_and_begins_anew(echo: Echo, make: MakeClient) -> None:
+    def waiting_points() -> set[int]:
+        links = Path("/proc/self/fd").iterdir()
+        return {int(link.name) for link in links if os.path.realpath(link).endswith("[eventpoll]")}
+
+    others = waiting_points()
+    client = make()
+    client.request(post(echo))
+    (its_own,) = waiting_points() - others
+    echo.script.append(slow(5))
+    with ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(failure, client, post(echo, b"slow"))
+        while b"slow" not in echo.bodies:
+            time.sleep(0.01)
+        with Path(os.devnull).open() as nothing:
+            os.dup2(nothing.fileno(), its_own)
+        # The next request wakes the thread, which finds that it can wait no more.
+        late = failure(client, post(echo, b"late"))
+        assert (late.sent, late.misconfigured) == (False, False)
+        error = under_way.result()
+    assert (error.sent, error.misconfigured) == (True, False)
+    assert client.request(post(echo, b"anew")).body == b"anew"
