@@ -64,6 +64,20 @@ def test_days_that_are_past_go_whole_and_young_ones_stay() -> None:
     assert locations.clean(WEEK).count == 0
 
 
+def test_a_big_day_is_not_counted_but_estimated(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    positions(noon(8), 20)
+    with psycopg.connect(house.environment["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("ANALYZE trip_locations")
+        connection.execute("SELECT pg_stat_reset_single_table_counters(%s::regclass)", (partition(8),))
+        connection.execute("DELETE FROM trip_locations WHERE id IN (SELECT id FROM trip_locations LIMIT 3)")
+    monkeypatch.setattr(locations, "MANY", 20)
+    assert locations.clean(WEEK).count == 20
+    assert left() == 0
+    positions(noon(8), 20)
+    monkeypatch.setattr(locations, "MANY", 21)
+    assert locations.clean(WEEK).count == 20
+
+
 def test_of_the_day_that_is_half_past_only_old_positions_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locations, "BATCH", 4)
     now = datetime.now(UTC)

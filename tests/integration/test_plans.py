@@ -136,7 +136,7 @@ def test_old_positions(looked: Look) -> None:
 
 def test_a_day_is_counted_in_itself(looked: Look) -> None:
     day = TRIP_LOCATIONS.partition(day_ago(9))
-    assert looked(lambda connection: locations._count_all(connection, day)).tables(TRIP_LOCATIONS) == {day}
+    assert looked(lambda connection: locations._rows_of(connection, day)).tables(TRIP_LOCATIONS) == {day}
     day = NOTIFICATIONS.partition(day_ago(40))
     assert looked(lambda connection: retention._summarise_all(connection, day)).tables(NOTIFICATIONS) == {day}
 
