@@ -12,12 +12,14 @@ from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import outbox, store, submit
 from bench.measure import Figures, cpu_seconds
-from sandbox.standins.script import slow
+from bench.nginx import Nginx
 from tests import data
-from tests.house import House, wait_until
+from tests.house import wait_until
 
 #: Seconds within which a run must come to its end.
 PATIENCE = 600
+#: Texts for each worker that open what is kept open.
+WARM = 40
 
 
 def accept_texts(number: int) -> list[WakeUp]:
@@ -33,15 +35,15 @@ def accept_texts(number: int) -> list[WakeUp]:
     return [WakeUp(str(message_id), kind.task, kind.queue, kind.priority, now) for message_id in ids]
 
 
-def texts_taken(house: House, number: int) -> Callable[[], bool]:
-    """Whether the stand-in gateway has taken so many."""
-    return lambda: len(house.ledger.entries("sms")) >= number
-
-
-def send_texts(house: House, number: int, latency: float, pids: list[int]) -> Figures:
-    """What so many cost, through a gateway that takes `latency` seconds: sends a second, and the workers' CPU."""
-    house.sms.script.extend(slow(latency) for _ in range(number))
-    return send_all(accept_texts(number), texts_taken(house, number), pids)
+def send_texts(
+    server: Nginx, number: int, pids: list[int], make: Callable[[int], list[WakeUp]] = accept_texts
+) -> Figures:
+    """What so many texts cost, once the first have opened what is kept open: `send_all`'s figures."""
+    server.forget()
+    send_all(make(WARM * len(pids)), lambda: server.count() >= WARM * len(pids), [])
+    wake_ups = make(number)
+    server.forget()
+    return send_all(wake_ups, lambda: server.count() >= number, pids)
 
 
 def send_all(wake_ups: list[WakeUp], all_taken: Callable[[], bool], pids: list[int]) -> Figures:

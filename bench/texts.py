@@ -18,13 +18,11 @@ from app.core.broker import WakeUp
 from bench import tasks
 from bench.measure import Figures, Row, at_least, compare, in_turn, rounds_of
 from bench.nginx import Nginx
-from bench.sending import accept_texts, send_all
+from bench.sending import accept_texts, send_texts
 from tests.house import House
 
 Start = Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
 
-#: Texts that open what is kept open.
-WARM = 40
 WHOLE, BARE, STOCK = "a text, whole path", "a bare Celery task", "a bare task on Celery's own worker"
 THREADS = ("-P", "threads", "-c", "32", "-Q", "sms")
 
@@ -49,14 +47,10 @@ def measure(house: House, smoke: bool) -> list[Row]:
     ]
 
 
-def _run(house: House, server: Nginx, number: int, start: Start, texts: Callable[[int], list[WakeUp]]) -> Figures:
+def _run(house: House, server: Nginx, number: int, start: Start, make: Callable[[int], list[WakeUp]]) -> Figures:
     house.clean()
     with start() as worker:
-        server.forget()
-        send_all(texts(WARM), lambda: server.count() >= WARM, [])
-        wake_ups = texts(number)
-        server.forget()
-        return send_all(wake_ups, lambda: server.count() >= number, [worker.pid])
+        return send_texts(server, number, [worker.pid], make)
 
 
 def _bare(number: int) -> list[WakeUp]:

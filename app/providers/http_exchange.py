@@ -21,6 +21,7 @@ _SETTINGS_ERRORS = {
     pycurl.E_PEER_FAILED_VERIFICATION,
     pycurl.E_SSL_CACERT_BADFILE,
 }
+_HTTP1 = {pycurl.CURL_HTTP_VERSION_1_0, pycurl.CURL_HTTP_VERSION_1_1}
 #: What our own callbacks' verdicts mean, where libcurl only says that a callback gave one.
 _PLAIN_TEXTS = {
     pycurl.E_ABORTED_BY_CALLBACK: "the connection closed before the answer",
@@ -32,8 +33,8 @@ _PLAIN_TEXTS = {
 class Request:
     """One POST. Header values are ASCII without line breaks.
 
-    `repeatable`: the server may act on it twice. Only what may not is watched on its way, which is a third of
-    what libcurl spends on a request.
+    `repeatable`: the server may act on it twice. Only what may not, and goes to a server that has not answered in
+    HTTP/1.1, is watched on its way, which is a third of what libcurl spends on a request.
     """
 
     url: str
@@ -90,7 +91,8 @@ class Exchange:
     def __init__(self, curl: Any) -> None:
         self.curl = curl
         self._url, self._headers = "", dict[str, str]()
-        self._repeatable = True
+        self._repeatable = self._watched = False
+        self._http1 = False
         self._begin_anew(repeatable=False)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_write)
         curl.setopt(pycurl.DEBUGFUNCTION, self._overhear)
@@ -111,6 +113,7 @@ class Exchange:
 
     def answer(self) -> Response:
         """The complete answer, once the handle is done."""
+        self._http1 = self.curl.getinfo(pycurl.INFO_HTTP_VERSION) in _HTTP1
         return Response(
             status=self.curl.getinfo(pycurl.RESPONSE_CODE),
             body=bytes(self._body),
@@ -134,9 +137,11 @@ class Exchange:
     def _begin_anew(self, *, repeatable: bool) -> None:
         self._body = bytearray()
         self._written = self._refused = self._repeated = False
-        if repeatable is not self._repeatable:
-            self.curl.setopt(pycurl.VERBOSE, int(not repeatable))  # without it DEBUGFUNCTION hears nothing
-            self._repeatable = repeatable
+        self._repeatable = repeatable
+        watched = not (repeatable or self._http1)  # only HTTP/2 refuses a request that it has not looked at
+        if watched is not self._watched:
+            self.curl.setopt(pycurl.VERBOSE, int(watched))  # without it DEBUGFUNCTION hears nothing
+            self._watched = watched
 
     def _before_write(self, *_addresses: object) -> int:
         # When a kept connection dies unanswered, libcurl silently repeats the POST, though the server may have

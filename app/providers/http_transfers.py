@@ -44,12 +44,14 @@ class Transfers:
 
     def turn(self, until: float) -> list[Ended]:
         """Wait until something happens, but not beyond `until` (`time.monotonic()`); what has ended, taken out."""
-        wait = min(until, self._timer) - time.monotonic()
-        for key, events in self._selector.select(None if wait == math.inf else max(0.0, wait)):
-            if key.fileobj is self._ear:
-                self._ear.recv(4096)
-            else:
-                self._multi.socket_action(key.fd, _as_libcurl_has_it(events))
+        now = time.monotonic()
+        if self._timer > now:  # else there are new ones to write first
+            wait = min(until, self._timer) - now
+            for key, events in self._selector.select(None if wait == math.inf else max(0.0, wait)):
+                if key.fileobj is self._ear:
+                    self._ear.recv(4096)
+                else:
+                    self._multi.socket_action(key.fd, _as_libcurl_has_it(events))
         if self._timer <= time.monotonic():
             self._timer = math.inf
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)

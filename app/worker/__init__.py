@@ -5,6 +5,8 @@ Celery imports this package by name.
 
 from __future__ import annotations
 
+import gc
+import logging
 import os
 import time
 from typing import Any
@@ -53,8 +55,11 @@ _companion: Companion | CompanionProcess | None = None
 
 
 @setup_logging.connect
-def _logging(loglevel: int = 20, **_: Any) -> None:
+def _logging(loglevel: int = logging.INFO, **_: Any) -> None:
     configure(loglevel, get_settings().log_format)
+    if loglevel > logging.DEBUG:
+        # "Task … received": of three lines a message the one that says nothing. The row and health know of it.
+        logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
 
 
 @task_prerun.connect
@@ -100,6 +105,7 @@ def _given(command: click.Context, option: str) -> bool:
 def _trace(**_: Any) -> None:
     """A child of a pool that forks: the exporter's thread would not outlive the fork."""
     tracing.configure(TRACED_AS)
+    _keep_what_is_loaded()
 
 
 @worker_process_shutdown.connect
@@ -128,6 +134,13 @@ def _start(sender: Any, **_: Any) -> None:
             partitions.ensure_ahead(connection)
     except DatabaseUnavailable as error:
         log.warning("no partitions made ahead", reason=str(error))
+    _keep_what_is_loaded()
+
+
+def _keep_what_is_loaded() -> None:
+    """Have the garbage collector leave modules and all else that stays alone: looking through it took 4 %."""
+    gc.collect()
+    gc.freeze()
 
 
 @worker_shutting_down.connect

@@ -79,6 +79,9 @@ def test_what_the_relay_publishes_is_found_by_the_message_id(house: House, api: 
         worker_log = newest_log(house, "celery")
         wait_until(lambda: len(attempts(worker_log, message_id)) == 2, SOON)
     assert [line["attempt"] for line in attempts(worker_log, message_id)] == [1, 2]
+    events = [line["event"] for line in lines(worker_log)]
+    assert any("succeeded" in event for event in events)
+    assert not any("received" in event for event in events)  # which says nothing more
     [accepted] = [
         line for line in lines(newest_log(house, "uvicorn")) if message_id in line.get("message_ids", [])
     ]

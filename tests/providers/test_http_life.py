@@ -86,8 +86,6 @@ def test_a_client_whose_descriptor_is_taken_away_says_so_and_begins_anew(echo: E
         with Path(os.devnull).open() as nothing:
             os.dup2(nothing.fileno(), its_own)
         # The next request wakes the thread, which finds that it can wait no more.
-        late = failure(client, post(echo, b"late"))
-        assert (late.sent, late.misconfigured) == (False, False)
-        error = under_way.result()
-    assert (error.sent, error.misconfigured) == (True, False)
+        late, error = failure(client, post(echo, b"late")), under_way.result()
+    assert (error.sent, error.misconfigured, late.misconfigured) == (True, False, False)
     assert client.request(post(echo, b"anew")).body == b"anew"
