@@ -68,7 +68,8 @@ class Transfers:
         for curl in self._under_way:
             self._multi.remove_handle(curl)
         self._multi.close()
-        self._selector.close()
+        with suppress(OSError):  # its descriptor may be what was lost
+            self._selector.close()
         self._ear.close()
         self._mouth.close()
 
