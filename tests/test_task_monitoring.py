@@ -90,7 +90,8 @@ class TestARecord:
         assert [record(f["task_id"]) for f in listed] == listed
 
     def test_of_a_retry_counts_it_and_becomes_a_success(self, house: House) -> None:
-        house.sms.script.append(answer(503, {"error": "later"}))
+        # Longer than the second between two writes: else it may be told of as a success at once.
+        house.sms.script.append(answer(503, {"error": "later"}, headers={"Retry-After": "2"}))
         result = send_booking_confirmation_sms.delay(**data.sms())
         retrying = wait_for(result.id, "retrying")
         assert retrying["retry_count"] == 1
