@@ -9,7 +9,7 @@ import pytest
 from app.core.database import session, transaction
 from app.messages.base import InvalidPayload
 from app.messages.kinds import KINDS
-from app.notifications import submit
+from app.notifications import subjects, submit
 from app.notifications.relay import Relay
 from app.tasks.sms_tasks import send_booking_confirmation_sms
 from tests import data
@@ -84,7 +84,11 @@ def test_each_is_sent_once_and_its_task_succeeds(house: House) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_of_several_about_one_thing_only_the_newest_is_sent(house: House) -> None:
+@pytest.mark.parametrize("at_once", [2, 100])
+def test_of_several_about_one_thing_only_the_newest_is_sent(
+    house: House, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subjects, "AT_ONCE", at_once)
     with transaction() as connection:
         earlier = submit.accept(connection, DELAY, data.delay(5)).id
         ids = submit.accept_many(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,10 +13,12 @@ import pytest
 from app.providers.http import HttpClient
 from sandbox.standins.script import slow
 from sandbox.standins.tls import Authority
+from tests.house import wait_until
 from tests.providers.echo import Echo
 from tests.providers.http_bench import MakeClient, failure, post
 
 ROOT = Path(__file__).resolve().parents[2]
+SOON = 30.0
 
 
 def test_close_waits_for_what_is_under_way_and_the_client_can_be_used_again(echo: Echo, make: MakeClient) -> None:
@@ -26,8 +27,7 @@ def test_close_waits_for_what_is_under_way_and_the_client_can_be_used_again(echo
     echo.script.append(slow(0.5))
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(client.request, post(echo, b"slow"))
-        while b"slow" not in echo.bodies:
-            time.sleep(0.01)
+        wait_until(lambda: b"slow" in echo.bodies, SOON)
         client.close()
         assert under_way.result().body == b"slow"
     assert client.request(post(echo)).status == 200
@@ -68,17 +68,15 @@ def test_a_client_that_is_gone_leaves_no_file_open(authority: Authority) -> None
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the client waits in another way")
 def test_a_client_whose_descriptor_is_taken_away_says_so_and_begins_anew(echo: Echo, make: MakeClient) -> None:
     client = make()
     client.request(post(echo))
     assert client._engine
-    its_own = client._engine._transfers._selector.fileno()
+    its_own = client._engine._transfers._selector.fileno()  # epoll's or kqueue's
     echo.script.append(slow(5))
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(failure, client, post(echo, b"slow"))
-        while b"slow" not in echo.bodies:
-            time.sleep(0.01)
+        wait_until(lambda: b"slow" in echo.bodies, SOON)
         with Path(os.devnull).open() as nothing:
             os.dup2(nothing.fileno(), its_own)
         # The next request wakes the thread, which finds that it can wait no more.
