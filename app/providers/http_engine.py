@@ -121,12 +121,12 @@ class Engine:
             index, batch.begun = batch.begun, batch.begun + 1
             if not batch.waits:
                 self._waiting.popleft()
-            self._begin(batch.requests[index], batch.end - now, partial(batch.settle, index))
+            self._begin(batch.requests[index], batch.end - now, batch.give_up, partial(batch.settle, index))
 
-    def _begin(self, request: Request, seconds: float, settle: Callable[[Answer], None]) -> None:
+    def _begin(self, request: Request, seconds: float, begin_by: float, settle: Callable[[Answer], None]) -> None:
         exchange = self._idle.pop() if self._idle else Exchange(self._model.duphandle())
         try:
-            exchange.set_up(request, seconds)
+            exchange.set_up(request, seconds, begin_by)
             self._transfers.begin(exchange.curl)
         except Exception as error:  # one that can't be made says nothing of the others
             exchange.curl.close()

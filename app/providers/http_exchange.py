@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -93,14 +95,20 @@ class Exchange:
         self._url, self._headers = "", dict[str, str]()
         self._repeatable = self._watched = False
         self._http1 = False
+        self._begin_by = math.inf
         self._begin_anew(repeatable=False)
         curl.setopt(pycurl.PREREQFUNCTION, self._before_write)
         curl.setopt(pycurl.DEBUGFUNCTION, self._overhear)
         curl.setopt(pycurl.WRITEFUNCTION, self._keep)
 
-    def set_up(self, request: Request, seconds: float) -> None:
-        """Make the handle post `request`, within so many seconds. What the last one had too is left as it is."""
+    def set_up(self, request: Request, seconds: float, begin_by: float) -> None:
+        """Make the handle post `request`, within so many seconds. What the last one had too is left as it is.
+
+        `begin_by` (`time.monotonic()`): once that is over it is not written any more. It may have waited for a
+        connection inside of libcurl, and would be cut off before the server could answer.
+        """
         self._begin_anew(repeatable=request.repeatable)
+        self._begin_by = begin_by
         if request.url != self._url:
             self.curl.setopt(pycurl.URL, request.url)
             self._url = request.url
@@ -129,14 +137,14 @@ class Exchange:
             )
         code, text = error.args
         return HttpError(
-            _PLAIN_TEXTS.get(code, f"curl {code}: {text}"),
+            "no free connection in time" if self._late else _PLAIN_TEXTS.get(code, f"curl {code}: {text}"),
             sent=self._written and not self._refused,
             misconfigured=code in _SETTINGS_ERRORS,
         )
 
     def _begin_anew(self, *, repeatable: bool) -> None:
         self._body = bytearray()
-        self._written = self._refused = self._repeated = False
+        self._written = self._refused = self._repeated = self._late = False
         self._repeatable = repeatable
         watched = not (repeatable or self._http1)  # only HTTP/2 refuses a request that it has not looked at
         if watched is not self._watched:
@@ -146,6 +154,9 @@ class Exchange:
     def _before_write(self, *_addresses: object) -> int:
         # When a kept connection dies unanswered, libcurl silently repeats the POST, though the server may have
         # acted on it: only what an HTTP/2 server declared untouched (RFC 9113, 8.7) may go out again.
+        self._late = time.monotonic() > self._begin_by
+        if self._late:
+            return int(pycurl.PREREQFUNC_ABORT)
         if self._written and not self._refused:
             if not self._repeatable:
                 return int(pycurl.PREREQFUNC_ABORT)

@@ -13,7 +13,7 @@ import pytest
 
 from app.providers.http import HttpClient
 from app.providers.http_exchange import MAX_BODY, HttpError, Response
-from sandbox.standins.script import ACCEPT_THEN_DROP, HANG, answer
+from sandbox.standins.script import ACCEPT_THEN_DROP, HANG, answer, slow
 from sandbox.standins.tls import Authority, issue
 from tests.providers.echo import Echo
 from tests.providers.http2_server import Refusal, RefusingServer
@@ -161,6 +161,16 @@ def test_what_found_no_connection_was_not_sent(make: MakeClient) -> None:
         server.script.append(HANG)
         answers = make(connections=1, timeout=2).request_many([post(server), post(server)])
     assert sorted(one.sent for one in answers if isinstance(one, HttpError)) == [False, True]
+    assert len(server.bodies) == 1
+
+
+def test_what_found_a_connection_too_late_was_not_sent(make: MakeClient) -> None:
+    with Echo() as server:
+        server.script.append(slow(3))
+        first, second = make(connections=1, timeout=5).request_many([post(server), post(server)])
+    assert isinstance(first, Response)
+    assert isinstance(second, HttpError)
+    assert (second.sent, str(second)) == (False, "no free connection in time")
     assert len(server.bodies) == 1
 
 
