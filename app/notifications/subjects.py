@@ -25,21 +25,21 @@ class Turn(Enum):
 #: What each open transaction has accepted; one that rolls back takes its entry along.
 _accepted: WeakKeyDictionary[RootTransaction, list[tuple[str, UUID]]] = WeakKeyDictionary()
 
-#: Messages that take their revisions in one statement. PostgreSQL expects one where ids are newer than its
-#: statistics, and joins pair by pair: of so many the pairs cost less than the rows, of 1,000 more.
-AT_ONCE = 100
+#: Messages that take their revisions in one statement.
+AT_ONCE = 1000
 
-# A message whose savepoint was rolled back is no row, and supersedes nothing. Subjects are locked in our order
-# ("C"), so that no two transactions wait for each other; several messages of one take its next revisions as they
-# came. The range says in which days the ids lie.
+# A message whose savepoint was rolled back is no row, and supersedes nothing. Each is looked for by itself (LIMIT
+# keeps PostgreSQL from joining): it expects one row where ids are newer than its statistics, and would compare
+# pair by pair. The range says in which days the ids lie. Subjects are locked in our order ("C"), so that no two
+# transactions wait for each other; several messages of one take its next revisions as they came.
 _ENTER = text("""
-    WITH existing AS MATERIALIZED (
-        SELECT id FROM notifications WHERE id = ANY(:ids) AND id BETWEEN :first AND :last
-    ), written AS (
-        SELECT subject, id, row_number() OVER (PARTITION BY subject ORDER BY place) AS nth,
+    WITH written AS MATERIALIZED (
+        SELECT subject, given.id, row_number() OVER (PARTITION BY subject ORDER BY place) AS nth,
                count(*) OVER (PARTITION BY subject) AS of_all
         FROM unnest(CAST(:subjects AS text[]), CAST(:ids AS uuid[])) WITH ORDINALITY AS given(subject, id, place)
-        JOIN existing USING (id)
+        CROSS JOIN LATERAL (
+            SELECT FROM notifications WHERE id = given.id AND id BETWEEN :first AND :last LIMIT 1
+        ) AS existing
     ), newest AS (
         INSERT INTO subjects (subject, revision)
         SELECT subject, count(*) FROM written GROUP BY subject ORDER BY subject COLLATE "C"
@@ -47,7 +47,8 @@ _ENTER = text("""
         RETURNING subject, revision
     )
     UPDATE notifications SET revision = newest.revision - of_all + nth
-    FROM written JOIN newest USING (subject) WHERE notifications.id = written.id
+    FROM written JOIN newest USING (subject)
+    WHERE notifications.id = written.id AND notifications.id BETWEEN :first AND :last
 """)
 
 

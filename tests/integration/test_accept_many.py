@@ -84,7 +84,7 @@ def test_each_is_sent_once_and_its_task_succeeds(house: House) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize("at_once", [2, 100])
+@pytest.mark.parametrize("at_once", [2, 1000])
 def test_of_several_about_one_thing_only_the_newest_is_sent(
     house: House, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
