@@ -47,7 +47,7 @@ _RELEASE = text(f"""
         UPDATE trips SET available_seats = least(available_seats + seats, total_seats)
         FROM locked WHERE trips.id = locked.id
     )
-    SELECT expired.id AS booking_id, reference, expired.trip_id, users.locale,
+    SELECT expired.id AS booking_id, reference AS booking_reference, expired.trip_id, users.locale,
            origin.city AS origin, destination.city AS destination, origin.timezone,
            array(SELECT CASE kind WHEN 'fid' THEN :fid ELSE '' END || token
                  FROM device_tokens WHERE user_id = users.id) AS tokens
@@ -83,7 +83,7 @@ def release_expired(connection: Connection, *, batch: int = BATCH) -> list[str]:
     """
     expired = connection.execute(_RELEASE, {"batch": batch, "fid": FID}).all()
     _tell(connection, [_hold_ended(row) for row in expired if row.tokens])
-    return [row.reference for row in expired]
+    return [row.booking_reference for row in expired]
 
 
 def count_expired(connection: Connection) -> int:
@@ -92,10 +92,9 @@ def count_expired(connection: Connection) -> int:
 
 
 def _hold_ended(row: Row[Any]) -> dict[str, Any]:
-    """The arguments of the push."""
-    told = ("booking_id", "trip_id", "origin", "destination", "timezone", "locale")
-    data = {"booking_reference": row.reference, **{name: row._mapping[name] for name in told}}
-    return {"device_tokens": row.tokens, "booking_data": data}
+    """The arguments of the push; its data are the row's columns, by their names."""
+    data = row._asdict()
+    return {"device_tokens": data.pop("tokens"), "booking_data": data}
 
 
 def _tell(connection: Connection, events: list[Mapping[str, Any]]) -> None:

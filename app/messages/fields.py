@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Literal
 
-from babel import Locale, UnknownLocaleError
+from babel import UnknownLocaleError
 from babel.numbers import is_currency
 from pydantic import BeforeValidator, ValidationInfo
 
-from app.messages.formats import zone
+from app.messages.formats import locale_named, zone
 
 TEXT_LIMIT = 200
 MAX_SEATS = 60  #: about as many as a coach has
@@ -107,16 +107,19 @@ def _amount(value: object) -> Decimal:
     return number
 
 
+_is_currency = lru_cache(maxsize=512)(is_currency)
+
+
 def _currency(value: object) -> str:
     code = cleaned(value)
-    if code is None or not is_currency(code.upper()):
+    if code is None or not _is_currency(code.upper()):
         raise ValueError("must be an ISO 4217 code such as NGN")
     return code.upper()
 
 
 def _locale(value: object) -> str:
     try:
-        return str(Locale.parse((cleaned(value) or "").replace("-", "_")))
+        return str(locale_named((cleaned(value) or "").replace("-", "_")))
     except (ValueError, UnknownLocaleError):
         raise ValueError("must be a locale known to CLDR, such as en_NG") from None
 

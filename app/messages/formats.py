@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_datetime
 from babel.numbers import format_currency
 
 #: The templates' language: a French month in an English sentence would read wrong.
-LANGUAGE = "en"
+LANGUAGE = Locale("en")
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
@@ -62,6 +64,12 @@ _PAYMENTS = {
 }
 
 
+@lru_cache(maxsize=256)  # passengers share few, and looking one up takes as long as writing a date
+def locale_named(name: str) -> Locale:
+    """The locale that CLDR knows by this name ("en_NG"). Raises ValueError, UnknownLocaleError."""
+    return Locale.parse(name)
+
+
 def zone(name: str) -> tzinfo:
     """The zone of an IANA name ("Africa/Lagos") or of an ISO 8601 offset ("+01:00").
 
@@ -77,7 +85,7 @@ def zone(name: str) -> tzinfo:
 
 def money(amount: Decimal, currency: str, locale: str) -> str:
     """As the locale writes it: "₦15,000.00" (en_NG), "NGN 15,000.00" (en)."""
-    text = format_currency(amount, currency, locale=locale)
+    text = format_currency(amount, currency, locale=locale_named(locale))
     # CLDR puts a space between a currency's letters and the digits (UTS 35, currencySpacing); Babel doesn't.
     return _LETTER_BEFORE_DIGIT.sub("\u00a0", text)
 
@@ -85,7 +93,7 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
 def plain_money(amount: Decimal, currency: str, locale: str) -> str:
     """The ISO 4217 code and the number, without a fraction of zero: "NGN 15,000". Few symbols are in GSM-7."""
     whole = amount == amount.to_integral_value()
-    return format_currency(amount, currency, "¤¤ #,##0", locale=locale, currency_digits=not whole)
+    return format_currency(amount, currency, "¤¤ #,##0", locale=locale_named(locale), currency_digits=not whole)
 
 
 def date_time(moment: datetime, zone_name: str) -> str:

@@ -66,7 +66,7 @@ def dump(payload: BaseModel) -> dict[str, Any]:
 
 def details(payload: BaseModel) -> Details | None:
     """The payload's `…_data`; None for a payload that has none (a one-time code)."""
-    return next((value for _, value in payload if isinstance(value, Details)), None)
+    return next((value for value in vars(payload).values() if isinstance(value, Details)), None)
 
 
 def _problem(error: ErrorDetails) -> str:

@@ -44,7 +44,9 @@ def size(text: str) -> Size:
     else:
         widths = [2 if character > "\uffff" else 1 for character in text]
     units = sum(widths)
-    segments, room = 1, encoding.alone if units <= encoding.alone else encoding.joined
+    if units <= encoding.alone:
+        return Size(encoding, units, 1)
+    segments, room = 1, encoding.joined
     for width in widths:
         if width > room:
             segments, room = segments + 1, encoding.joined
@@ -62,6 +64,8 @@ def friendly(text: str) -> str:
 
     All or nothing: a text in another script stays as it is, since dropping marks would spoil it.
     """
+    if not outside_gsm7(text):  # as most are
+        return text
     composed = unicodedata.normalize("NFC", text)
     plain = "".join(c if c in GSM7 else _plain(c) for c in composed)
     return composed if outside_gsm7(plain) else plain
