@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
+from celery.app.backends import BACKEND_ALIASES
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.imports import symbol_by_name
 
@@ -33,6 +34,11 @@ TRANSPORT_ALIASES |= {
     "redis": "app.core.redis_channels:Transport",
     "rediss": "app.core.redis_channels:Transport",
     "sentinel": "app.core.redis_channels:SentinelTransport",
+}
+BACKEND_ALIASES |= {
+    "redis": "app.core.redis_results:Backend",
+    "rediss": "app.core.redis_results:Backend",
+    "sentinel": "app.core.redis_results:SentinelBackend",
 }
 
 celery_app = Celery("pafar")

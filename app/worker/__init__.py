@@ -37,6 +37,7 @@ from app.core.errors import DatabaseUnavailable, SettingsError
 from app.core.logging import configure
 from app.core.startup import check_startup
 from app.maintenance import partitions
+from app.messages.kinds import KINDS
 from app.monitoring import signals
 from app.providers import registry
 from app.worker.companion import TRACED_AS, Companion, CompanionProcess
@@ -49,6 +50,8 @@ log = structlog.get_logger(__name__)
 #: (measured in docs/decisions.md).
 THREADS = 32
 
+_MESSAGES = frozenset(kind.task for kind in KINDS.values())
+
 celery_app.steps["consumer"].add(PulseStep)
 
 _companion: Companion | CompanionProcess | None = None
@@ -58,8 +61,15 @@ _companion: Companion | CompanionProcess | None = None
 def _logging(loglevel: int = logging.INFO, **_: Any) -> None:
     configure(loglevel, get_settings().log_format)
     if loglevel > logging.DEBUG:
-        # "Task … received": of three lines a message the one that says nothing. The row and health know of it.
+        # "Task … received" says nothing that the row and health don't know.
         logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)
+        logging.getLogger("celery.app.trace").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not "Task … succeeded" of a message: `attempt` has told of it a moment before."""
+    told = record.args
+    return not (isinstance(told, dict) and "runtime" in told and told["name"] in _MESSAGES)
 
 
 @task_prerun.connect

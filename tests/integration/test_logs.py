@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.core.broker import broker
+from app.tasks.cleanup_tasks import prepare_partitions
 from app.tasks.sms_tasks import send_booking_confirmation_sms
 from sandbox.standins.script import answer
 from tests import data
@@ -54,7 +55,7 @@ def test_one_id_leads_from_the_request_to_the_provider(house: House, api: str, p
         message_id = accepted.json["id"]
         wait_until(lambda: status(message_id) == "sent", SOON)
         worker_log = newest_log(house, "celery")
-        wait_until(lambda: any(" succeeded in " in line["event"] for line in lines(worker_log)), SOON)
+        wait_until(lambda: attempts(worker_log, message_id), SOON)
     in_api = [line for line in lines(newest_log(house, "uvicorn")) if line.get("request_id") == REQUEST]
     assert [line["event"] for line in in_api] == ["accepted", "request"]
     assert in_api[0]["message_ids"] == [message_id]
@@ -78,10 +79,12 @@ def test_what_the_relay_publishes_is_found_by_the_message_id(house: House, api: 
         wait_until(lambda: status(message_id) == "sent", SOON)
         worker_log = newest_log(house, "celery")
         wait_until(lambda: len(attempts(worker_log, message_id)) == 2, SOON)
+        prepare_partitions.delay()
+        wait_until(lambda: told_by_celery(worker_log, prepare_partitions.name), SOON)
     assert [line["attempt"] for line in attempts(worker_log, message_id)] == [1, 2]
-    events = [line["event"] for line in lines(worker_log)]
-    assert any("succeeded" in event for event in events)
-    assert not any("received" in event for event in events)  # which says nothing more
+    assert not told_by_celery(worker_log, "received")
+    told = told_by_celery(worker_log, send_booking_confirmation_sms.name)
+    assert [" retry: " in event for event in told] == [True]  # that it then succeeded, `attempt` has told
     [accepted] = [
         line for line in lines(newest_log(house, "uvicorn")) if message_id in line.get("message_ids", [])
     ]
@@ -90,6 +93,10 @@ def test_what_the_relay_publishes_is_found_by_the_message_id(house: House, api: 
 
 def attempts(log: Path, message_id: str) -> list[dict[str, Any]]:
     return [line for line in lines(log) if line["event"] == "attempt" and line["message_id"] == message_id]
+
+
+def told_by_celery(log: Path, what: str) -> list[str]:
+    return [line["event"] for line in lines(log) if line["event"].startswith("Task ") and what in line["event"]]
 
 
 @pytest.mark.parametrize("given", [None, "short", "2348031234567", "two words", "x" * 41, "ada@example.com"])
