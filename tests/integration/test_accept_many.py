@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from app.core.database import session, transaction
+from app.core.database import engine, session, transaction
 from app.messages.base import InvalidPayload
 from app.messages.kinds import KINDS
 from app.notifications import subjects, submit
@@ -99,6 +101,24 @@ def test_of_several_about_one_thing_only_the_newest_is_sent(
     assert found[earlier] == ("skipped", 1)
     assert [found[i] for i in ids] == [("skipped", 2), ("sent", 1), ("sent", 3)]
     assert len(house.ledger.entries("sms")) == 2
+
+
+@pytest.mark.usefixtures("house")
+def test_revisions_are_not_found_pair_by_pair() -> None:
+    def seconds(count: int) -> float:
+        with engine().connect() as connection:
+            connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))  # which knows no sizes
+            submit.accept_many(
+                connection, DELAY, [data.delay(5, booking_reference=f"PF{number}") for number in range(count)]
+            )
+            began = time.perf_counter()
+            subjects._enter_all(connection)
+            took = time.perf_counter() - began
+            connection.rollback()
+        return took
+
+    few, many = (min(seconds(count) for _ in range(4)) for count in (100, 1000))
+    assert many < 25 * few  # by pairs it is 70 times as much
 
 
 @pytest.mark.usefixtures("worker")
