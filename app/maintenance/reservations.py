@@ -32,11 +32,11 @@ _RELEASE = text(f"""
         SELECT id FROM bookings WHERE {_DUE}
         ORDER BY expires_at LIMIT :batch FOR NO KEY UPDATE SKIP LOCKED
     ), expired AS (
-        UPDATE bookings SET status = 'expired' FROM due WHERE bookings.id = due.id
-        RETURNING bookings.id, reference, user_id, trip_id
+        UPDATE bookings SET status = 'expired' WHERE id = ANY(ARRAY(SELECT id FROM due))
+        RETURNING id, reference, user_id, trip_id
     ), freed AS (
-        UPDATE booking_seats SET live = false FROM expired WHERE booking_id = expired.id AND live
-        RETURNING booking_seats.trip_id
+        UPDATE booking_seats SET live = false WHERE booking_id = ANY(ARRAY(SELECT id FROM expired)) AND live
+        RETURNING trip_id
     ), given_back AS (
         SELECT trip_id, count(*) AS seats FROM freed GROUP BY trip_id
     ), locked AS (

@@ -38,12 +38,9 @@ class Details(Payload):
             return data
         given = {key: data[key] for key in cls.model_fields if data.get(key) is not None}
         defaults = cast(Defaults, info.context)
-        return {
-            "currency": defaults.currency,
-            "locale": defaults.locale,
-            "timezone": zone_shown(given.values(), defaults.timezone),
-            **given,
-        }
+        if "timezone" not in given:
+            given["timezone"] = zone_shown(given.values(), defaults.timezone)
+        return {"currency": defaults.currency, "locale": defaults.locale, **given}
 
 
 def validate(kind: Kind, arguments: Mapping[str, Any], defaults: Defaults) -> BaseModel:

@@ -122,6 +122,15 @@ def test_expired_holds(looked: Look) -> None:
     assert looked(reservations.count_expired).indexes() == {"ix_bookings_pending_expiry"}
 
 
+def test_expired_holds_when_all_are_due(looked: Look) -> None:
+    def release(connection: Connection) -> None:
+        connection.execute(text("UPDATE bookings SET status = 'pending'"))
+        connection.execute(text("ANALYZE bookings"))
+        reservations.release_expired(connection)
+
+    assert looked(release).read_whole() <= {"bookings"}  # the update of all
+
+
 def test_old_positions(looked: Look) -> None:
     whole = {TRIP_LOCATIONS.partition(day_ago(days)) for days in (9, 8)}
     before = datetime.now(UTC) - WEEK
