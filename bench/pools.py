@@ -33,6 +33,8 @@ POOLS: dict[str, list[tuple[str, ...]]] = {
     "threads -c 16": [("-P", "threads", "-c", "16")],
     "prefork -c 16": [("-P", "prefork", "-c", "16")],
 }
+#: Some twelve seconds' worth of each.
+TEXTS = {A_CORE_EACH: 2_500, DEFAULT: 200}
 
 
 def measure(house: House, smoke: bool) -> list[Row]:
@@ -40,8 +42,7 @@ def measure(house: House, smoke: bool) -> list[Row]:
     cores = sorted(os.sched_getaffinity(0))
     names = [name for name in list(POOLS)[: 3 if smoke else None] if len(POOLS[name]) <= len(cores)]
     with Nginx(house.folder / "nginx", wait=LATENCY) as server:
-        # Some ten seconds' worth.
-        texts = {name: 20 if smoke else 200 if name == DEFAULT else 1_500 for name in names}
+        texts = {name: 20 if smoke else TEXTS.get(name, 1_500) for name in names}
         runs = in_turn(
             {name: partial(_run, house, server, POOLS[name], cores, texts[name]) for name in names},
             rounds_of(smoke),
