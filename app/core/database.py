@@ -6,7 +6,7 @@ import os
 import select
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +21,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.config import get_settings
 from app.core.errors import DatabaseUnavailable, SettingsError
+
+#: What SQLAlchemy drives.
+Driver = psycopg.Connection[Any]
 
 #: Every wait has an end: a statement, a lock, a transaction left open, a server that vanished. Seconds for
 #: connecting and keepalives, milliseconds for the rest.
@@ -81,7 +84,7 @@ def _replace_if_ended(
     The pool's own ping asks the server each time, which is a round trip more for every transaction.
     """
     said = select.poll()
-    said.register(cast("psycopg.Connection[Any]", connection).fileno(), select.POLLIN)
+    said.register(cast(Driver, connection).fileno(), select.POLLIN)
     if not said.poll(0):
         return
     try:
@@ -122,13 +125,28 @@ def transaction() -> Iterator[Connection]:
 
 
 @contextmanager
-def statement() -> Iterator[Connection]:
-    """A connection whose every statement commits by itself, for one alone: a third of the round trips.
+def statement() -> Iterator[Driver]:
+    """The driver's own connection, where each statement commits by itself: for the few that every message costs.
 
-    Raises as `transaction`.
+    Through SQLAlchemy one takes the worker's interpreter twice as long, and a transaction three round trips
+    (docs/decisions.md). Raises as `transaction`.
     """
-    with naming_outages(), engine().connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+    with naming_outages(), closing(engine().raw_connection()) as lent:
+        connection = driver_of(lent)
+        connection.autocommit = True
+        try:
+            yield connection
+        finally:
+            if connection.closed:
+                lent.invalidate()
+            else:
+                connection.autocommit = False
+
+
+def driver_of(connection: Connection | PoolProxiedConnection) -> Driver:
+    """The driver's connection, for its own statements in the same transaction."""
+    lent = connection.connection if isinstance(connection, Connection) else connection
+    return cast(Driver, lent.driver_connection)
 
 
 @contextmanager
@@ -145,11 +163,12 @@ def naming_outages() -> Iterator[None]:
         yield
     except PoolTimeout as error:
         raise DatabaseUnavailable("all database connections are in use") from error
-    except OperationalError as error:
+    except (OperationalError, psycopg.OperationalError) as error:
         raise DatabaseUnavailable("the database can't be reached or refused the work") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
+    except (DBAPIError, ReadOnlySqlTransaction) as error:
+        if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise DatabaseUnavailable("the database closed the connection") from error
-        if isinstance(error.orig, ReadOnlySqlTransaction):  # a standby, or a server that ran out of room
+        # a standby, or a server that ran out of room
+        if isinstance(getattr(error, "orig", error), ReadOnlySqlTransaction):
             raise DatabaseUnavailable("the database takes no writes now") from error
         raise

@@ -10,11 +10,10 @@ from dataclasses import asdict
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection
 from structlog.contextvars import bound_contextvars
 
 from app.core import stopping
-from app.core.database import statement, transaction
+from app.core.database import Driver, driver_of, statement, transaction
 from app.core.errors import DatabaseUnavailable, PafarError, SettingsError
 from app.core.sealing import UnknownKey
 from app.messages.kinds import KINDS
@@ -55,8 +54,8 @@ def deliver(message_id: UUID) -> Outcome:
     Calling it twice, or from two workers at once, sends once: only one of them holds the claim.
     Raises UnknownMessage, DatabaseUnavailable; a fault of our own while rendering is recorded and raised.
     """
-    with statement() as connection:
-        held = store.claim(connection, message_id)
+    with statement() as driver:
+        held = store.claim(driver, message_id)
     if held is None:
         return _as_it_stands(message_id)
     with bound_contextvars(message_id=str(message_id), kind=held.kind, attempt=held.attempt):
@@ -80,9 +79,9 @@ def _attempt(held: store.Claim) -> Recordable:
 def _turn(held: store.Claim) -> Turn:
     if held.subject is None or held.revision is None:
         return Turn.OURS
-    with statement() as connection:
+    with statement() as driver:
         return subjects.take_turn(
-            connection, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
+            driver, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
         )
 
 
@@ -115,29 +114,34 @@ def _without_key(held: store.Claim, error: PafarError) -> Recordable:
 def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome even if the database is away for a while: unwritten, the message would go out again."""
     began = time.monotonic()
-    # One statement commits itself; those on a subject or a campaign belong together.
-    several = held.subject is not None or held.campaign_id is not None
     while True:
         try:
-            with transaction() if several else statement() as connection:
-                return _record(connection, held, outcome)
+            return _record(held, outcome)
         except DatabaseUnavailable:
             if time.monotonic() - began > (STOPPING_PATIENCE if stopping.asked() else RECORD_PATIENCE):
                 raise
             time.sleep(RECORD_PAUSE)
 
 
-def _record(connection: Connection, held: store.Claim, outcome: Recordable) -> bool:
+def _record(held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome under the claim's attempt number; False if another attempt has taken over."""
-    if isinstance(outcome, Postponed):
-        recorded = store.postpone(connection, held, outcome)
-    else:
-        wipe = held.kind in KINDS and KINDS[held.kind].sensitive
-        recorded = store.finish(connection, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
-    if recorded and held.subject is not None:  # a late attempt must not end the turn of the one after it
-        subjects.end_turn(connection, held.subject, held.id)
-    campaigns.chunk_ended(connection, held)
+    if held.subject is None and held.campaign_id is None:
+        with statement() as driver:
+            return _write(driver, held, outcome)
+    with transaction() as connection:  # what is written to the subject or the campaign belongs to it
+        driver = driver_of(connection)
+        recorded = _write(driver, held, outcome)
+        if recorded and held.subject is not None:  # a late attempt must not end the turn of the one after it
+            subjects.end_turn(driver, held.subject, held.id)
+        campaigns.chunk_ended(connection, held)
     return recorded
+
+
+def _write(driver: Driver, held: store.Claim, outcome: Recordable) -> bool:
+    if isinstance(outcome, Postponed):
+        return store.postpone(driver, held, outcome)
+    wipe = held.kind in KINDS and KINDS[held.kind].sensitive
+    return store.finish(driver, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
 
 
 def _as_it_stands(message_id: UUID) -> Outcome:

@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.core.database import Driver
 from app.messages.base import Validity
 from app.notifications.outcome import Postponed
 from app.notifications.status import Status
@@ -97,14 +100,14 @@ def insert(connection: Connection, message: NewMessage, *, published: bool) -> f
     return at
 
 
-_CLAIM = text("""
+_CLAIM = """
     WITH claimed AS (
         UPDATE notifications
         SET status = 'sending', attempt = attempt + 1,
             -- A lease that is still set was never given back: its worker died or hangs, outcome unknown.
             unknown_attempts = unknown_attempts + (lease_until IS NOT NULL)::int,
-            lease_until = clock_timestamp() + make_interval(secs => :lease)
-        WHERE id = :id
+            lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+        WHERE id = %(id)s
           AND (status = 'queued' AND not_before <= clock_timestamp()
                OR status = 'sending' AND lease_until <= clock_timestamp())
         RETURNING id, kind, campaign_id, payload, attempt, subject, revision, valid_until, pending_tokens,
@@ -117,13 +120,13 @@ _CLAIM = text("""
     SELECT id, kind, campaign_id, payload, attempt, subject, revision, valid_until, pending_tokens,
            sent_count, failed_count, unknown_attempts, clock_timestamp() AS now
     FROM claimed
-""")
+"""
 
 
-def claim(connection: Connection, message_id: UUID) -> Claim | None:
+def claim(connection: Driver, message_id: UUID) -> Claim | None:
     """Take the message for LEASE seconds; None if it is final, held by another, or not yet due."""
-    row = connection.execute(_CLAIM, {"id": message_id, "lease": LEASE}).one_or_none()
-    return Claim(**row._mapping) if row else None
+    claims = connection.cursor(row_factory=class_row(Claim))
+    return claims.execute(_CLAIM, {"id": message_id, "lease": LEASE}).fetchone()
 
 
 def standing(connection: Connection, message_id: UUID) -> Standing | None:
@@ -135,59 +138,63 @@ def standing(connection: Connection, message_id: UUID) -> Standing | None:
 
 
 # An attempt that comes back after its lease was given to another finds a higher number and writes nothing.
-_FINISH = text("""
+_FINISH = """
     WITH finished AS (
         UPDATE notifications
-        SET status = :status, reason = :reason, result = :result, provider_id = :provider_id,
-            sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
-            unknown_attempts = unknown_attempts + (:unknown)::int,
-            payload = CASE WHEN :wipe THEN '{}' ELSE payload END,
+        SET status = %(status)s, reason = %(reason)s, result = %(result)s, provider_id = %(provider_id)s,
+            sent_count = sent_count + %(sent_count)s, failed_count = failed_count + %(failed_count)s,
+            unknown_attempts = unknown_attempts + (%(unknown)s)::int,
+            payload = CASE WHEN %(wipe)s THEN '{}' ELSE payload END,
             -- a failed push may be replayed, to those who have not got it
-            pending_tokens = CASE WHEN :keep_tokens THEN pending_tokens END,
+            pending_tokens = CASE WHEN %(keep_tokens)s THEN pending_tokens END,
             lease_until = NULL, finished_at = clock_timestamp()
-        WHERE id = :id AND attempt = :attempt AND status = 'sending'
+        WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'sending'
         RETURNING id
     )
     DELETE FROM outbox USING finished WHERE outbox.id = finished.id
-""").bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
+"""
 
 
-def finish(connection: Connection, held: Claim, status: Status, *, wipe: bool, **what: Any) -> bool:
+def finish(connection: Driver, held: Claim, status: Status, *, wipe: bool, **what: Any) -> bool:
     """Write a final status under the claim's attempt number; False if another attempt has taken over.
 
     `wipe` leaves nothing of the payload.
     """
     blank = {
         "reason": None,
-        "result": None,
         "provider_id": None,
         "sent_count": 0,
         "failed_count": 0,
         "unknown": False,
     }
     values = blank | what | {"id": held.id, "attempt": held.attempt, "status": status, "wipe": wipe}
-    values["keep_tokens"] = status is Status.FAILED
+    values |= {"result": _json(what.get("result")), "keep_tokens": status is Status.FAILED}
     return connection.execute(_FINISH, values).rowcount == 1
 
 
-_POSTPONE = text("""
+_POSTPONE = """
     WITH postponed AS (
         UPDATE notifications
-        SET status = 'queued', reason = :reason, lease_until = NULL,
-            not_before = clock_timestamp() + make_interval(secs => :wait),
-            unknown_attempts = unknown_attempts + (:unknown)::int,
-            sent_count = sent_count + :sent_count, failed_count = failed_count + :failed_count,
-            pending_tokens = coalesce(:pending_tokens, pending_tokens)
-        WHERE id = :id AND attempt = :attempt AND status = 'sending'
+        SET status = 'queued', reason = %(reason)s, lease_until = NULL,
+            not_before = clock_timestamp() + make_interval(secs => %(wait)s),
+            unknown_attempts = unknown_attempts + (%(unknown)s)::int,
+            sent_count = sent_count + %(sent_count)s, failed_count = failed_count + %(failed_count)s,
+            pending_tokens = coalesce(%(pending_tokens)s, pending_tokens)
+        WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'sending'
         RETURNING id, not_before
     )
     UPDATE outbox SET due_at = postponed.not_before, published_at = NULL
     FROM postponed WHERE outbox.id = postponed.id
     RETURNING outbox.id
-""").bindparams(bindparam("pending_tokens", type_=JSONB(none_as_null=True)))
+"""
 
 
-def postpone(connection: Connection, held: Claim, outcome: Postponed) -> bool:
+def postpone(connection: Driver, held: Claim, outcome: Postponed) -> bool:
     """Give the message back, to be published when its wait is over; False if another attempt has taken over."""
     values = asdict(outcome) | {"id": held.id, "attempt": held.attempt}
-    return connection.execute(_POSTPONE, values).first() is not None
+    values["pending_tokens"] = _json(outcome.pending_tokens)
+    return connection.execute(_POSTPONE, values).rowcount == 1
+
+
+def _json(value: object) -> Jsonb | None:
+    return None if value is None else Jsonb(value)

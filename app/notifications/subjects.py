@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import Connection, RootTransaction, event, text
 
+from app.core.database import Driver
+
 
 class Turn(Enum):
     """Whether a message of a subject may be sent now."""
@@ -80,28 +82,26 @@ def _enter_all(connection: Connection) -> None:
         connection.execute(_ENTER, {"accepted": given, "first": min(ids), "last": max(ids)})
 
 
-def take_turn(connection: Connection, subject: str, *, revision: int, message_id: UUID, lease: float) -> Turn:
+_TAKE = """
+    INSERT INTO subjects (subject, revision, holder_id, held_until)
+    VALUES (%(subject)s, %(revision)s, %(id)s, clock_timestamp() + make_interval(secs => %(lease)s))
+    ON CONFLICT (subject) DO UPDATE SET holder_id = excluded.holder_id, held_until = excluded.held_until
+    WHERE subjects.holder_id IS NULL OR subjects.holder_id = excluded.holder_id
+       OR subjects.held_until <= clock_timestamp()
+    RETURNING revision
+"""
+
+
+def take_turn(connection: Driver, subject: str, *, revision: int, message_id: UUID, lease: float) -> Turn:
     """Hold the subject for `lease` seconds, as long as the message itself is held."""
-    newest = connection.scalar(
-        text(
-            "INSERT INTO subjects (subject, revision, holder_id, held_until)"
-            " VALUES (:subject, :revision, :id, clock_timestamp() + make_interval(secs => :lease))"
-            " ON CONFLICT (subject) DO UPDATE"
-            "   SET holder_id = excluded.holder_id, held_until = excluded.held_until"
-            "   WHERE subjects.holder_id IS NULL OR subjects.holder_id = excluded.holder_id"
-            "      OR subjects.held_until <= clock_timestamp()"
-            " RETURNING revision"
-        ),
-        {"subject": subject, "revision": revision, "id": message_id, "lease": lease},
-    )
+    values = {"subject": subject, "revision": revision, "id": message_id, "lease": lease}
+    newest = connection.execute(_TAKE, values).fetchone()
     if newest is None:
         return Turn.TAKEN
-    return Turn.OURS if newest == revision else Turn.SUPERSEDED
+    return Turn.OURS if newest == (revision,) else Turn.SUPERSEDED
 
 
-def end_turn(connection: Connection, subject: str, message_id: UUID) -> None:
+def end_turn(connection: Driver, subject: str, message_id: UUID) -> None:
     """Let the next message of the subject be sent."""
-    connection.execute(
-        text("UPDATE subjects SET holder_id = NULL WHERE subject = :subject AND holder_id = :id"),
-        {"subject": subject, "id": message_id},
-    )
+    end = "UPDATE subjects SET holder_id = NULL WHERE subject = %s AND holder_id = %s"
+    connection.execute(end, (subject, message_id))

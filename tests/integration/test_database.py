@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
 import psycopg
 import pytest
+from psycopg.errors import UndefinedTable
 from sqlalchemy import text
 
-from app.core.database import dispose, statement, transaction
+from app.core.database import Driver, dispose, driver_of, engine, statement, transaction
 from app.core.errors import DatabaseUnavailable
 from tests.house import House
 
@@ -40,25 +44,75 @@ def test_a_statement_commits_by_itself() -> None:
         with transaction() as connection:
             return int(connection.scalar(text("SELECT count(*) FROM subjects WHERE subject = 'alone'")) or 0)
 
-    with statement() as connection:
-        connection.execute(text("INSERT INTO subjects (subject, revision) VALUES ('alone', 1)"))
+    with statement() as driver:
+        driver.execute("INSERT INTO subjects (subject, revision) VALUES ('alone', 1)")
         assert held() == 1
-        connection.execute(text("DELETE FROM subjects WHERE subject = 'alone'"))
+        driver.execute("DELETE FROM subjects WHERE subject = 'alone'")
         assert held() == 0
     with transaction() as connection:  # and the connection goes back as it came
-        assert connection.get_isolation_level() == "READ COMMITTED"
+        assert not driver_of(connection).autocommit
 
 
-def test_an_outage_during_a_statement_is_named(house: House) -> None:
+def test_the_drivers_statements_belong_to_the_transaction() -> None:
+    with engine().connect() as connection:
+        driver_of(connection).execute("INSERT INTO subjects (subject, revision) VALUES ('undone', 1)")
+        assert connection.scalar(text("SELECT revision FROM subjects WHERE subject = 'undone'")) == 1
+        connection.rollback()
+        assert connection.scalar(text("SELECT revision FROM subjects WHERE subject = 'undone'")) is None
+
+
+def _alone() -> AbstractContextManager[Driver]:
+    return statement()
+
+
+@contextmanager
+def _in_a_transaction() -> Iterator[Driver]:
+    with transaction() as connection:
+        yield driver_of(connection)
+
+
+@pytest.mark.parametrize("borrow", [_alone, _in_a_transaction])
+def test_an_outage_during_a_statement_is_named(
+    house: House, borrow: Callable[[], AbstractContextManager[Driver]], caplog: pytest.LogCaptureFixture
+) -> None:
     def cut_off() -> None:
-        with statement() as connection:
-            _end(house, connection.scalar(PID))
-            connection.execute(PID)
+        with borrow() as driver:
+            _end(house, driver.info.backend_pid)
+            driver.execute("SELECT 1")
 
     with pytest.raises(DatabaseUnavailable):
         cut_off()
-    with statement() as connection:
-        assert connection.scalar(PID)
+    with borrow() as driver:
+        assert driver.execute("SELECT 1").fetchone() == (1,)
+    assert not caplog.records
+
+
+def test_an_error_of_a_statement_leaves_the_connection_in_use() -> None:
+    dispose()
+    with statement() as driver:
+        first = driver.info.backend_pid
+    with pytest.raises(UndefinedTable), statement() as driver:
+        driver.execute("SELECT FROM nothing")
+    with statement() as driver:
+        assert driver.info.backend_pid == first
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("statement_timeout = 10", "refused the work"),
+        ("default_transaction_read_only = on", "takes no writes now"),
+    ],
+)
+def test_a_database_that_does_not_do_it_now_is_named(setting: str, said: str) -> None:
+    dispose()  # so that there is one connection
+    with statement() as driver:
+        driver.execute(f"SET {setting}")
+    try:
+        with pytest.raises(DatabaseUnavailable, match=said), statement() as driver:
+            driver.execute("INSERT INTO subjects (subject, revision) SELECT 'slow', 1 FROM pg_sleep(2)")
+    finally:
+        dispose()
 
 
 def _set(house: House, command: str) -> None:

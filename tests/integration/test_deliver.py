@@ -10,7 +10,7 @@ import pytest
 import uuid_utils.compat
 from sqlalchemy import text
 
-from app.core.database import transaction
+from app.core.database import statement, transaction
 from app.messages.kinds import KINDS
 from app.notifications import store, submit
 from app.notifications.deliver import UnknownMessage, deliver
@@ -80,7 +80,7 @@ def test_what_has_lost_its_point_is_not_sent_and_says_so(gateway: MemorySms) -> 
 
 def test_the_message_of_a_dead_worker_goes_when_its_lease_runs_out(gateway: MemorySms) -> None:
     message_id = accepted()
-    with transaction() as connection:
+    with statement() as connection:
         dead = store.claim(connection, message_id)
     assert dead
     assert isinstance(deliver(message_id), Busy)
@@ -95,12 +95,12 @@ def test_the_message_of_a_dead_worker_goes_when_its_lease_runs_out(gateway: Memo
 
 def test_a_worker_that_comes_back_late_writes_nothing(gateway: MemorySms) -> None:
     message_id = accepted()
-    with transaction() as connection:
+    with statement() as connection:
         late = store.claim(connection, message_id)
     assert late
     change("UPDATE notifications SET lease_until = clock_timestamp()")
     deliver(message_id)
-    with transaction() as connection:
+    with statement() as connection:
         assert store.finish(connection, late, Status.FAILED, wipe=False, reason="too late") is False
     assert (row(message_id) or {})["status"] == "sent"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from app.core.config import get_settings
-from app.core.database import dispose, transaction
+from app.core.database import dispose, statement, transaction
 from app.messages.kinds import KINDS
 from app.messages.payloads import validate
 from app.notifications import channels, preferences, store, submit
@@ -89,7 +89,7 @@ def test_a_refusal_holds_for_an_offer_that_waits(fcm: MemoryPush) -> None:
 
 def test_an_offer_waits_while_nobody_can_be_asked(fcm: MemoryPush, monkeypatch: pytest.MonkeyPatch) -> None:
     message_id = submit.accept_now(OFFER, {"device_tokens": ["phone"], "promotion_data": {"message": "10 % off"}})
-    with transaction() as connection:
+    with statement() as connection:
         held = store.claim(connection, message_id)
     assert held
     payload = validate(OFFER, held.payload, submit.defaults())

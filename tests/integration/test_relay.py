@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.core.broker import broker
-from app.core.database import transaction
+from app.core.database import statement, transaction
 from app.core.transport import PRIORITY_STEPS, priority_list
 from app.messages.kinds import KINDS
 from app.notifications import outbox, store, submit
@@ -81,10 +81,10 @@ def test_two_relays_share_the_work(house: House) -> None:
 def test_a_retry_is_published_when_its_time_has_come(house: House) -> None:
     message_id = submit.accept_now(SMS, data.sms())
     house.valkey_client(1).flushall()
-    with transaction() as connection:
+    with statement() as connection:
         held = store.claim(connection, message_id)
     assert held
-    with transaction() as connection:
+    with statement() as connection:
         store.postpone(connection, held, Postponed(60, "busy"))
     assert Relay().publish_due() == 0
     change("UPDATE outbox SET due_at = clock_timestamp()")

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.core.broker import WakeUp, broker
 from app.core.config import get_settings
-from app.core.database import dispose, transaction
+from app.core.database import dispose, statement, transaction
 from app.core.errors import DatabaseUnavailable, SettingsError
 from app.core.sealing import CannotOpen
 from app.messages.kinds import KINDS
@@ -230,7 +230,7 @@ def test_a_code_whose_worker_died_may_have_been_sent_and_is_not_sent_again(
     gateway: MemorySms, meanwhile: timedelta
 ) -> None:
     message_id = accepted()
-    with transaction() as connection:
+    with statement() as connection:
         assert store.claim(connection, message_id)
     change(
         "UPDATE notifications SET lease_until = clock_timestamp(), valid_until = valid_until - :meanwhile",

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from app.core.database import transaction
+from app.core.database import statement, transaction
 from app.notifications import store, subjects
 from app.notifications.deliver import TURN_WAIT, deliver
 from app.notifications.outcome import Busy, Outcome, Postponed, Sent, Skipped
@@ -31,7 +31,7 @@ def lease_runs_out(message_id: UUID) -> None:
 
 def die_while_sending(message_id: UUID) -> None:
     """What a worker has written when it is killed in the middle of a send."""
-    with transaction() as connection:
+    with statement() as connection:
         held = store.claim(connection, message_id)
         assert held and held.subject and held.revision  # noqa: PT018 - they only narrow types
         turn = subjects.take_turn(
