@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
@@ -137,10 +138,10 @@ def statement() -> Iterator[Driver]:
         try:
             yield connection
         finally:
-            if connection.closed:
-                lent.invalidate()
-            else:
+            if connection.info.transaction_status is TransactionStatus.IDLE:
                 connection.autocommit = False
+            else:  # lost, or broken off in the middle of a statement by a time limit
+                lent.invalidate()
 
 
 def driver_of(connection: Connection | PoolProxiedConnection) -> Driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -95,6 +96,31 @@ def test_an_error_of_a_statement_leaves_the_connection_in_use() -> None:
         driver.execute("SELECT FROM nothing")
     with statement() as driver:
         assert driver.info.backend_pid == first
+
+
+def test_a_statement_that_was_broken_off_takes_its_connection_along() -> None:
+    dispose()
+
+    def break_off(*_: object) -> None:
+        raise TimeLimit
+
+    def wait() -> None:
+        with statement() as driver:
+            driver.execute("SELECT pg_sleep(5)")
+
+    before = signal.signal(signal.SIGALRM, break_off)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(TimeLimit):
+            wait()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with statement() as driver:
+        assert driver.execute("SELECT 1").fetchone() == (1,)
+
+
+class TimeLimit(Exception):
+    """What a child that forks is told in the middle of whatever it does."""
 
 
 @pytest.mark.parametrize(
