@@ -6,7 +6,6 @@ No transaction is open while a provider is spoken to: a slow provider would hold
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from uuid import UUID
 
 import structlog
@@ -141,7 +140,8 @@ def _write(driver: Driver, held: store.Claim, outcome: Recordable) -> bool:
     if isinstance(outcome, Postponed):
         return store.postpone(driver, held, outcome)
     wipe = held.kind in KINDS and KINDS[held.kind].sensitive
-    return store.finish(driver, held, _STATUS[type(outcome)], wipe=wipe, **asdict(outcome))
+    what = {name: getattr(outcome, name) for name in outcome.__slots__}  # asdict would copy what lies in them
+    return store.finish(driver, held, _STATUS[type(outcome)], wipe=wipe, **what)
 
 
 def _as_it_stands(message_id: UUID) -> Outcome:
