@@ -11,7 +11,10 @@ from app.core import redis
 from app.core.celery_app import celery_app
 from app.core.redis_results import Backend
 
-pytestmark = pytest.mark.usefixtures("house")
+pytestmark = [
+    pytest.mark.usefixtures("house"),
+    pytest.mark.filterwarnings("ignore:Call to deprecated setex"),  # Celery's
+]
 
 
 def _reads() -> int:
