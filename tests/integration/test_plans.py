@@ -56,7 +56,7 @@ def _travel() -> None:
         " SELECT route_id, bus_id, departure_time, price, currency, 200, 100 FROM trips, generate_series(2, 20000)"
     )
     change("INSERT INTO users (name, email) SELECT 'Ada', n || '@example.com' FROM generate_series(1, 5000) AS n")
-    change("INSERT INTO device_tokens (user_id, token, platform) SELECT id, 'phone ' || id, 'android' FROM users")
+    change("INSERT INTO device_tokens (user_id, token, platform) SELECT id, 'phone-' || id, 'android' FROM users")
     change(
         "INSERT INTO bookings (reference, user_id, trip_id, status, total_amount, currency, expires_at)"
         " SELECT 'PF' || translate(CAST(n + 200000 AS text), '01', 'AB'), n % 5000 + 1, n,"
