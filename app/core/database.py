@@ -166,10 +166,10 @@ def naming_outages() -> Iterator[None]:
         raise DatabaseUnavailable("all database connections are in use") from error
     except (OperationalError, psycopg.OperationalError) as error:
         raise DatabaseUnavailable("the database can't be reached or refused the work") from error
-    except (DBAPIError, ReadOnlySqlTransaction) as error:
+    except (DBAPIError, psycopg.Error) as error:
+        own = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(own, ReadOnlySqlTransaction):  # a standby, or a server that ran out of room
+            raise DatabaseUnavailable("the database takes no writes now") from error
         if isinstance(error, DBAPIError) and error.connection_invalidated:
             raise DatabaseUnavailable("the database closed the connection") from error
-        # a standby, or a server that ran out of room
-        if isinstance(getattr(error, "orig", error), ReadOnlySqlTransaction):
-            raise DatabaseUnavailable("the database takes no writes now") from error
         raise

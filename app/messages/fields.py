@@ -107,6 +107,7 @@ def _amount(value: object) -> Decimal:
     return number
 
 
+#: Babel puts CLDR's list together anew for each look.
 _is_currency = lru_cache(maxsize=512)(is_currency)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -185,14 +185,13 @@ _POSTPONE = """
     )
     UPDATE outbox SET due_at = postponed.not_before, published_at = NULL
     FROM postponed WHERE outbox.id = postponed.id
-    RETURNING outbox.id
 """
 
 
 def postpone(connection: Driver, held: Claim, outcome: Postponed) -> bool:
     """Give the message back, to be published when its wait is over; False if another attempt has taken over."""
-    values = asdict(outcome) | {"id": held.id, "attempt": held.attempt}
-    values["pending_tokens"] = _json(outcome.pending_tokens)
+    values = {name: getattr(outcome, name) for name in outcome.__slots__}
+    values |= {"id": held.id, "attempt": held.attempt, "pending_tokens": _json(outcome.pending_tokens)}
     return connection.execute(_POSTPONE, values).rowcount == 1
 
 

@@ -136,9 +136,11 @@ class Exchange:
                 f"{type(error).__name__} in our client", sent=self._written, misconfigured=not self._written
             )
         code, text = error.args
+        sent = self._written and not self._refused
+        too_late = self._late and not sent
         return HttpError(
-            "no free connection in time" if self._late else _PLAIN_TEXTS.get(code, f"curl {code}: {text}"),
-            sent=self._written and not self._refused,
+            "no free connection in time" if too_late else _PLAIN_TEXTS.get(code, f"curl {code}: {text}"),
+            sent=sent,
             misconfigured=code in _SETTINGS_ERRORS,
         )
 
