@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -25,8 +26,7 @@ BUDGET = 240.0
 # The clock as a subquery is read once, so that the index on expires_at serves; bare, each row would read it anew.
 _DUE = "status = 'pending' AND expires_at <= (SELECT clock_timestamp())"
 
-# A booking that is being paid is locked, and left to its payment. Locks are taken as a new hold takes them, seats
-# first, then trips in the order of their ids; NO KEY, as a new hold keeps a key lock on its trip from the start.
+# A booking that is being paid is locked, and left to its payment.
 _RELEASE = text(f"""
     WITH due AS (
         SELECT id FROM bookings WHERE {_DUE}
@@ -36,28 +36,32 @@ _RELEASE = text(f"""
         RETURNING id, reference, user_id, trip_id
     ), freed AS (
         UPDATE booking_seats SET live = false WHERE booking_id = ANY(ARRAY(SELECT id FROM expired)) AND live
-        RETURNING trip_id
+        RETURNING booking_id
     ), given_back AS (
-        SELECT trip_id, count(*) AS seats FROM freed GROUP BY trip_id
-    ), locked AS (
-        SELECT trips.id, seats FROM trips JOIN given_back ON trip_id = trips.id
-        ORDER BY trips.id FOR NO KEY UPDATE OF trips
-    ), counted AS (
-        -- least(): a trip whose count is wrong already must not keep the seats of all others
-        UPDATE trips SET available_seats = least(available_seats + seats, total_seats)
-        FROM locked WHERE trips.id = locked.id
+        SELECT booking_id, count(*) AS seats FROM freed GROUP BY booking_id
     )
     SELECT expired.id AS booking_id, reference AS booking_reference, expired.trip_id, users.locale,
-           origin.city AS origin, destination.city AS destination, origin.timezone,
+           origin.city AS origin, destination.city AS destination, origin.timezone, coalesce(seats, 0) AS seats,
            array(SELECT CASE kind WHEN 'fid' THEN :fid ELSE '' END || token
                  FROM device_tokens WHERE user_id = users.id) AS tokens
     FROM expired
+    LEFT JOIN given_back ON booking_id = expired.id
     JOIN users ON users.id = user_id
     JOIN trips ON trips.id = trip_id
     JOIN routes ON routes.id = route_id
     JOIN terminals origin ON origin.id = origin_id
     JOIN terminals destination ON destination.id = destination_id
 """)  # noqa: S608 - made of constants
+
+# Locks are taken as a new hold takes them, seats first, then trips in the order of their ids; NO KEY, as a new
+# hold keeps a key lock on its trip from the start.
+_LOCK_TRIPS = text("SELECT FROM trips WHERE id = ANY(CAST(:trips AS bigint[])) ORDER BY id FOR NO KEY UPDATE")
+# least(): a trip whose count is wrong already must not keep the seats of all others. ANY: or all trips are read.
+_GIVE_BACK = text("""
+    UPDATE trips SET available_seats = least(available_seats + seats, total_seats)
+    FROM unnest(CAST(:trips AS bigint[]), CAST(:seats AS integer[])) AS back (trip_id, seats)
+    WHERE id = trip_id AND id = ANY(CAST(:trips AS bigint[]))
+""")
 
 
 def release_all(*, seconds: float = BUDGET) -> list[str]:
@@ -82,6 +86,7 @@ def release_expired(connection: Connection, *, batch: int = BATCH) -> list[str]:
     Returns the bookings' references. A passenger with the app is told by a push in the same transaction.
     """
     expired = connection.execute(_RELEASE, {"batch": batch, "fid": FID}).all()
+    _give_back(connection, expired)
     _tell(connection, [_hold_ended(row) for row in expired if row.tokens])
     return [row.booking_reference for row in expired]
 
@@ -91,9 +96,24 @@ def count_expired(connection: Connection) -> int:
     return int(connection.execute(text(f"SELECT count(*) FROM bookings WHERE {_DUE}")).scalar_one())  # noqa: S608 - made of constants
 
 
+def _give_back(connection: Connection, expired: Sequence[Row[Any]]) -> None:
+    """Count the freed seats as free.
+
+    Two statements: one that locked trips and wrote them would come twice to a trip as it was when the statement
+    began, and could wait in a circle with another of its kind. The second sees the trip that the first locked.
+    """
+    seats = Counter[int]()
+    for row in expired:
+        seats[row.trip_id] += row.seats
+    if seats:
+        connection.execute(_LOCK_TRIPS, {"trips": list(seats)})
+        connection.execute(_GIVE_BACK, {"trips": list(seats), "seats": list(seats.values())})
+
+
 def _hold_ended(row: Row[Any]) -> dict[str, Any]:
     """The arguments of the push; its data are the row's columns, by their names."""
     data = row._asdict()
+    del data["seats"]
     return {"device_tokens": data.pop("tokens"), "booking_data": data}
 
 
