@@ -6,13 +6,12 @@ import os
 import select
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
-from psycopg.pq import TransactionStatus
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
@@ -22,9 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.config import get_settings
 from app.core.errors import DatabaseUnavailable, SettingsError
-
-#: What SQLAlchemy drives.
-Driver = psycopg.Connection[Any]
+from app.core.lending import Driver, Lender
 
 #: Every wait has an end: a statement, a lock, a transaction left open, a server that vanished. Seconds for
 #: connecting and keepalives, milliseconds for the rest.
@@ -43,6 +40,7 @@ CONNECT_ARGS: dict[str, str | int] = {
 
 _lock = threading.Lock()
 _engine: Engine | None = None
+_lender: Lender | None = None
 
 
 def engine() -> Engine:
@@ -52,6 +50,15 @@ def engine() -> Engine:
         if _engine is None:
             _engine = _create()
         return _engine
+
+
+def _lending() -> Lender:
+    global _lender  # noqa: PLW0603 - as the engine
+    own = engine()
+    with _lock:
+        if _lender is None:
+            _lender = Lender(own)
+        return _lender
 
 
 def database_url() -> str:
@@ -96,20 +103,22 @@ def _replace_if_ended(
 
 def dispose() -> None:
     """Close this process's connections (at its end, or when a test changes DATABASE_URL)."""
-    global _engine  # noqa: PLW0603
+    global _engine, _lender  # noqa: PLW0603
     with _lock:
+        if _lender is not None:
+            _lender.return_all()
         if _engine is not None:
             _engine.dispose()
-        _engine = None
+        _engine = _lender = None
 
 
 def _forget_after_fork() -> None:
     """Drop what the parent opened without closing it: of four children that shared a pool, three hung."""
-    global _engine, _lock  # noqa: PLW0603
+    global _engine, _lender, _lock  # noqa: PLW0603
     _lock = threading.Lock()
     if _engine is not None:
         _engine.dispose(close=False)
-    _engine = None
+    _engine = _lender = None
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)
@@ -132,22 +141,18 @@ def statement() -> Iterator[Driver]:
     Through SQLAlchemy one takes the worker's interpreter twice as long, and a transaction three round trips
     (docs/decisions.md). Raises as `transaction`.
     """
-    with naming_outages(), closing(engine().raw_connection()) as lent:
-        connection = driver_of(lent)
-        connection.autocommit = True
+    with naming_outages():
+        lender = _lending()
+        lent = lender.borrow()
         try:
-            yield connection
+            yield lent.driver
         finally:
-            if connection.info.transaction_status is TransactionStatus.IDLE:
-                connection.autocommit = False
-            else:  # lost, or broken off in the middle of a statement by a time limit
-                lent.invalidate()
+            lender.give_back(lent)
 
 
-def driver_of(connection: Connection | PoolProxiedConnection) -> Driver:
+def driver_of(connection: Connection) -> Driver:
     """The driver's connection, for its own statements in the same transaction."""
-    lent = connection.connection if isinstance(connection, Connection) else connection
-    return cast(Driver, lent.driver_connection)
+    return cast(Driver, connection.connection.driver_connection)
 
 
 @contextmanager

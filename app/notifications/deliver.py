@@ -12,8 +12,9 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from app.core import stopping
-from app.core.database import Driver, driver_of, statement, transaction
+from app.core.database import driver_of, statement, transaction
 from app.core.errors import DatabaseUnavailable, PafarError, SettingsError
+from app.core.lending import Driver
 from app.core.sealing import UnknownKey
 from app.messages.kinds import KINDS
 from app.messages.payloads import validate

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.core.database import Driver
+from app.core.lending import Driver
 from app.messages.base import Validity
 from app.notifications.outcome import Postponed
 from app.notifications.status import Status

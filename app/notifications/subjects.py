@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import Connection, RootTransaction, event, text
 
-from app.core.database import Driver
+from app.core.lending import Driver
 
 
 class Turn(Enum):
