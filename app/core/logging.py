@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 from urllib.parse import unquote
 
 import structlog
@@ -13,7 +14,27 @@ from app.core.config import LogFormat
 from app.core.redaction import redact
 
 #: Fields that identify a message, a kind or a place in the code, and hold nothing to hide.
-_SAFE = frozenset({"level", "timestamp", "logger", "message_id", "kind", "attempt", "outcome"})
+_SAFE = frozenset({"level", "timestamp", "logger", "message_id", "task", "kind", "attempt", "outcome"})
+
+
+class _Named:
+    """What structlog writes to: the handlers of the standard library, which no failed write gets out of."""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+
+    def _write(self, record: logging.LogRecord) -> None:
+        logging.root.handle(record)
+
+    debug = info = warning = error = critical = _write
+
+
+class _Lines(structlog.stdlib.ProcessorFormatter):
+    """Makes lines of other people's records; ours are lines already, made once and not by way of a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: str = record.msg
+        return line if hasattr(record, "is_line") else super().format(record)
 
 
 def configure(level: int = logging.INFO, log_format: LogFormat = LogFormat.CONSOLE) -> None:
@@ -24,27 +45,30 @@ def configure(level: int = logging.INFO, log_format: LogFormat = LogFormat.CONSO
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    written: list[Processor] = [structlog.processors.format_exc_info, _redacted, _renderer(log_format)]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*shared, *written, _as_record],
+        logger_factory=_Named,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Lines(
             foreign_pre_chain=[*shared, _access],
             pass_foreign_args=True,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                _redacted,
-                _renderer(log_format),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     _take_over("uvicorn", "uvicorn.access")
+
+
+def _as_record(logger: WrappedLogger, method: str, line: Any) -> tuple[tuple[logging.LogRecord], dict[str, str]]:
+    """The arguments that `_Named` is called with."""
+    level = method.upper()
+    record = {"name": logger.name, "levelname": level, "levelno": getattr(logging, level), "msg": line}
+    return (logging.makeLogRecord(record | {"is_line": True}),), {}
 
 
 def _renderer(log_format: LogFormat) -> Processor:
