@@ -43,6 +43,7 @@ class Defaults:
     timezone: str  #: IANA, "Africa/Lagos"
     phone_region: str | None  #: ISO 3166-1 alpha-2; None refuses numbers without + or 00
     phone_countries: frozenset[str] = frozenset()  #: as phone_region; whose numbers are taken, empty: everybody's
+    stored: bool = False  #: comes from a row, so it was checked when it was accepted
 
 
 def cleaned(value: object, limit: int = TEXT_LIMIT) -> str | None:

@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime
-from babel.numbers import format_currency
+from babel.numbers import format_currency, parse_pattern
 
 #: The templates' language: a French month in an English sentence would read wrong.
 LANGUAGE = Locale("en")
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
+_PLAIN_MONEY = parse_pattern("¤¤ #,##0")
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
@@ -93,7 +94,7 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
 def plain_money(amount: Decimal, currency: str, locale: str) -> str:
     """The ISO 4217 code and the number, without a fraction of zero: "NGN 15,000". Few symbols are in GSM-7."""
     whole = amount == amount.to_integral_value()
-    return format_currency(amount, currency, "¤¤ #,##0", locale=locale_named(locale), currency_digits=not whole)
+    return format_currency(amount, currency, _PLAIN_MONEY, locale=locale_named(locale), currency_digits=not whole)
 
 
 def date_time(moment: datetime, zone_name: str) -> str:

@@ -108,10 +108,10 @@ def _context(payload: BaseModel) -> dict[str, Any]:
     """The parameters and the keys of the data, side by side, and how to write them."""
     data = details(payload)
     if data is None:
-        return dict(payload)
+        return vars(payload)
     return {
-        **dict(payload),
-        **dict(data),
+        **vars(payload),
+        **vars(data),
         "money": partial(formats.money, currency=data.currency, locale=data.locale),
         "plain_money": partial(formats.plain_money, currency=data.currency, locale=data.locale),
         "date_time": partial(formats.date_time, zone_name=data.timezone),

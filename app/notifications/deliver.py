@@ -90,7 +90,7 @@ def _prepare_and_send(held: store.Claim, turn: Turn) -> Recordable:
         kind = KINDS[held.kind]
         if held.unknown_attempts and not kind.resend_unknown:
             return Unanswered("the worker that sent it died before it heard the answer")
-        payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults())
+        payload = validate(kind, sealed.from_store(kind, held.payload, held.id), defaults(stored=True))
         repeats = channels.repeats(kind, payload)
         if turn is Turn.SUPERSEDED:
             return policy.skip("superseded", "Not sent: a newer message says more", repeats)

@@ -208,8 +208,8 @@ def _compose(kind: Kind, payload: BaseModel, message_id: UUID, wait: float) -> s
     )
 
 
-def defaults() -> Defaults:
-    """What a payload takes from the settings where it is silent."""
+def defaults(*, stored: bool = False) -> Defaults:
+    """What a payload takes from the settings where it is silent; `stored` says that it lay in a row."""
     settings = get_settings()
     return Defaults(
         currency=settings.default_currency,
@@ -217,4 +217,5 @@ def defaults() -> Defaults:
         timezone=settings.default_timezone,
         phone_region=settings.default_phone_region,
         phone_countries=frozenset((settings.sms_allowed_countries or "").split(",")) - {""},
+        stored=stored,
     )

@@ -29,8 +29,8 @@ MOBILES = {
 BETWEEN = st.sampled_from(["", " ", "-", ".", "/", "(", ")", "\u00a0", "\u202f", "\u2011"])
 
 
-def accepted(number: Any, region: str | None = None, *countries: str) -> str:
-    context = Defaults("NGN", "en", "UTC", region, frozenset(countries))
+def accepted(number: Any, region: str | None = None, *countries: str, stored: bool = False) -> str:
+    context = Defaults("NGN", "en", "UTC", region, frozenset(countries), stored=stored)
     return ADAPTER.validate_python(number, context=context)
 
 
@@ -145,6 +145,14 @@ def test_only_numbers_of_allowed_countries_are_taken() -> None:
     )
     assert "must be a number of US" in refusal("+1 506 234 5678", None, "US")  # Canada's, under the same code
     assert accepted("+1 506 234 5678", None, "CA")
+
+
+def test_a_number_that_lay_in_a_row_is_not_looked_up_again() -> None:
+    dropped = "+234803123"  # as one that the book of numbers has since lost
+    assert accepted(dropped, stored=True) == dropped
+    assert "must be a valid mobile number" in refusal(dropped)
+    with pytest.raises(ValidationError, match="SMS_ALLOWED_COUNTRIES"):
+        accepted("+447400123456", None, "NG", stored=True)
 
 
 @pytest.mark.parametrize(("value", "countries"), [("NG, gh", {"NG", "GH"}), ("NG", {"NG"}), ("", set())])
