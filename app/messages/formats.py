@@ -13,13 +13,12 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_datetime
-from babel.numbers import format_currency, parse_pattern
+from babel.numbers import NumberPattern, format_currency, format_decimal, get_currency_precision, parse_pattern
 
 #: The templates' language: a French month in an English sentence would read wrong.
 LANGUAGE = Locale("en")
 
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
-_PLAIN_MONEY = parse_pattern("¤¤ #,##0")
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
@@ -93,8 +92,13 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
 
 def plain_money(amount: Decimal, currency: str, locale: str) -> str:
     """The ISO 4217 code and the number, without a fraction of zero: "NGN 15,000". Few symbols are in GSM-7."""
-    whole = amount == amount.to_integral_value()
-    return format_currency(amount, currency, _PLAIN_MONEY, locale=locale_named(locale), currency_digits=not whole)
+    digits = 0 if amount == amount.to_integral_value() else get_currency_precision(currency)
+    return f"{currency} {format_decimal(amount, _plain_number(digits), locale=locale_named(locale))}"
+
+
+@lru_cache
+def _plain_number(digits: int) -> NumberPattern:
+    return parse_pattern(f"#,##0.{'0' * digits}" if digits else "#,##0")
 
 
 def date_time(moment: datetime, zone_name: str) -> str:
