@@ -1,8 +1,10 @@
 """What the platform adds to a text: the whole path (validate, claim, render, send, record, track), beside a bare
 task on the same worker that only POSTs through the same client; the gateway (nginx) answers at once.
 
-Our worker gathers Celery's events and keeps kombu's clients, which speeds up the bare task more than the whole
-path. So both stand beside that task on Celery's own worker as well, with as many threads, and events too.
+Tracking is a part of the whole path, so the worker of the bare task has it switched off; with it on, as a worker
+comes, the bare task is measured too. Our worker gathers Celery's events and keeps kombu's clients, which speeds up
+the bare task more than the whole path: so both stand beside that task on Celery's own worker as well, with as many
+threads, and events too.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from tests.house import House
 
 Start = Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
 
-WHOLE, BARE, STOCK = "a text, whole path", "a bare Celery task", "a bare task on Celery's own worker"
+WHOLE, BARE, TRACKED = "a text, whole path", "a bare Celery task", "a bare task, tracked"
+STOCK = "a bare task on Celery's own worker"
 THREADS = ("-P", "threads", "-c", "32", "-Q", "sms")
 
 
@@ -36,10 +39,12 @@ def measure(house: House, smoke: bool) -> list[Row]:
             WHOLE: partial(_run, house, server, number, partial(ours, TRACKER="true"), accept_texts),
             BARE: partial(_run, house, server, number, partial(ours, TRACKER="false"), _bare),
         }
+        ways[TRACKED] = partial(_run, house, server, number, partial(ours, TRACKER="true"), _bare)
         ways[STOCK] = partial(_run, house, server, number, partial(ours, *THREADS, "-E", app="bench.bare"), _bare)
         runs = in_turn(ways, rounds_of(smoke))
     return [
         compare(runs, WHOLE, BARE, "sends/s", target=at_least(0.6)),
+        compare(runs, WHOLE, TRACKED, "sends/s"),
         compare(runs, WHOLE, STOCK, "sends/s"),
         compare(runs, BARE, STOCK, "sends/s"),
         compare(runs, WHOLE, BARE, "CPU ms a send"),

@@ -54,10 +54,11 @@ def engine() -> Engine:
 
 def _lending() -> Lender:
     global _lender  # noqa: PLW0603 - as the engine
+    if (found := _lender) is not None:
+        return found
     own = engine()
     with _lock:
-        if _lender is None:
-            _lender = Lender(own)
+        _lender = _lender or Lender(own)
         return _lender
 
 

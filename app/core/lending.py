@@ -57,7 +57,7 @@ class Lender:
 
     def give_back(self, lent: Lent) -> None:
         """Take back what was borrowed."""
-        if lent.driver.info.transaction_status is not TransactionStatus.IDLE:
+        if lent.driver.pgconn.transaction_status != TransactionStatus.IDLE:
             lent.proxy.invalidate()  # lost, or broken off in the middle of a statement by a time limit
             self.return_all()  # the server may have ended these, too
             return

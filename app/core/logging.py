@@ -61,6 +61,8 @@ def configure(level: int = logging.INFO, log_format: LogFormat = LogFormat.CONSO
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    # What no line of ours shows a record need not gather (Python's logging HOWTO, "Optimization").
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     _take_over("uvicorn", "uvicorn.access")
 
 

@@ -119,9 +119,14 @@ def _currency(value: object) -> str:
     return code.upper()
 
 
+@lru_cache(maxsize=256)
+def _locale_name(name: str) -> str:
+    return str(locale_named(name))
+
+
 def _locale(value: object) -> str:
     try:
-        return str(locale_named((cleaned(value) or "").replace("-", "_")))
+        return _locale_name((cleaned(value) or "").replace("-", "_"))
     except (ValueError, UnknownLocaleError):
         raise ValueError("must be a locale known to CLDR, such as en_NG") from None
 

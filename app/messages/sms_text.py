@@ -38,16 +38,17 @@ class Size:
 
 def size(text: str) -> Size:
     """How `text` travels; neither an escaped character nor a surrogate pair is split over two segments."""
-    encoding = Encoding.UCS2 if outside_gsm7(text) else Encoding.GSM7
-    if encoding is Encoding.GSM7:
-        widths = [2 if character in EXTENSION else 1 for character in text]
+    used = set(text)
+    if used <= GSM7:
+        encoding, wide = Encoding.GSM7, used & EXTENSION
     else:
-        widths = [2 if character > "\uffff" else 1 for character in text]
-    units = sum(widths)
+        encoding, wide = Encoding.UCS2, {character for character in used if character > "\uffff"}
+    units = len(text) + sum(map(text.count, wide))
     if units <= encoding.alone:
         return Size(encoding, units, 1)
     segments, room = 1, encoding.joined
-    for width in widths:
+    for character in text:
+        width = 2 if character in wide else 1
         if width > room:
             segments, room = segments + 1, encoding.joined
         room -= width

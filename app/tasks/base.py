@@ -54,6 +54,7 @@ class MessageTask(Task, Generic[P]):  # type: ignore[type-arg]
     typing = False  # the parameters are checked here: a wake-up rightly has none
     max_retries = 3
     default_retry_delay = DATABASE_AWAY_WAIT
+    resultrepr_maxsize = 0  # shown in events alone, and taken apart for that token by token
 
     @property
     def kind(self) -> Kind:

@@ -76,6 +76,7 @@ def test_tasks_appear_and_nothing_of_what_they_were_given(flower: str) -> None:
     assert ours.id in shown
     assert "8031234567" not in shown
     assert "Ada" not in shown
+    assert data.sms()["booking_data"]["booking_reference"] not in shown  # which the result repeats
 
 
 def test_without_the_password_nothing_is_shown(flower: str) -> None:
