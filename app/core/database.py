@@ -38,6 +38,9 @@ CONNECT_ARGS: dict[str, str | int] = {
     ),
 }
 
+#: Connections of a process: while it idles, and a worker's threads at their busiest.
+KEPT_OPEN, MOST = 5, 25
+
 _lock = threading.Lock()
 _engine: Engine | None = None
 _lender: Lender | None = None
@@ -58,7 +61,7 @@ def _lending() -> Lender:
         return found
     own = engine()
     with _lock:
-        _lender = _lender or Lender(own)
+        _lender = _lender or Lender(own, MOST)
         return _lender
 
 
@@ -74,8 +77,8 @@ def database_url() -> str:
 def _create() -> Engine:
     created = create_engine(
         database_url().replace("postgresql:", "postgresql+psycopg:", 1),
-        pool_size=5,
-        max_overflow=20,  # a worker's threads at their busiest; idle ones are given back
+        pool_size=KEPT_OPEN,
+        max_overflow=MOST - KEPT_OPEN,
         pool_timeout=5,
         pool_recycle=1800,
         connect_args=CONNECT_ARGS,

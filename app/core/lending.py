@@ -11,7 +11,7 @@ from typing import Any, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 #: What SQLAlchemy drives.
 Driver = psycopg.Connection[Any]
@@ -35,10 +35,11 @@ class Lent:
 
 
 class Lender:
-    """Lends an engine's connections to any number of threads."""
+    """Lends an engine's connections to any number of threads; its pool has `most` of them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, most: int) -> None:
         self._engine = engine
+        self._most = most
         self._kept: deque[Lent] = deque()  # the last used is the first to be used again
 
     def borrow(self) -> Lent:
@@ -63,9 +64,13 @@ class Lender:
             return
         lent.used = time.monotonic()
         self._kept.append(lent)
-        if len(self._kept) > KEPT or lent.used - self._kept[0].used > FRESH:
-            with suppress(IndexError):
+        with suppress(IndexError):  # others may have taken them all
+            if len(self._kept) > KEPT or lent.used - self._kept[0].used > FRESH or self._is_wanted():
                 _return(self._kept.popleft())
+
+    def _is_wanted(self) -> bool:
+        """Whether somebody may be waiting for the pool's last connection."""
+        return cast(QueuePool, self._engine.pool).checkedout() >= self._most
 
     def return_all(self) -> None:
         """Give back to the pool what is not in use."""

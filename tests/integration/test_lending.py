@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import psycopg
@@ -12,7 +14,7 @@ from sqlalchemy import event, text
 from sqlalchemy.pool import QueuePool
 
 from app.core import lending
-from app.core.database import dispose, driver_of, engine, statement, transaction
+from app.core.database import MOST, dispose, driver_of, engine, statement, transaction
 from app.core.errors import DatabaseUnavailable
 from tests.house import House, wait_until
 
@@ -75,6 +77,22 @@ def test_one_that_is_lost_takes_the_others_along(house: House) -> None:
 def test_a_crowd_gives_back_all_but_some() -> None:
     take(lending.KEPT + 3)
     assert lent() == lending.KEPT
+
+
+def test_who_waits_for_the_last_one_gets_it() -> None:
+    def ask() -> int:
+        with transaction() as connection:
+            return int(connection.scalar(text("SELECT 1")) or 0)
+
+    with ExitStack() as others, ThreadPoolExecutor(1) as pool:
+        with statement():
+            for _ in range(MOST - 1):
+                others.enter_context(statement())
+            asked = pool.submit(ask)
+            wait_until(asked.running, 5)
+            time.sleep(0.2)  # to stand in the queue
+            assert not asked.done()
+        assert asked.result(timeout=2) == 1
 
 
 def test_what_a_crowd_has_left_goes_back_as_it_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
