@@ -34,7 +34,7 @@ TEXT = {
     "a text: its attempt": "_attempt (app/notifications/deliver.py)",
     "a text: the client": "send (app/providers/sms_http.py)",
     "a text: all statements": "execute (psycopg/cursor.py)",
-    "a text: all log lines": "_log (logging/__init__.py)",
+    "a text: our log lines": "_proxy_to_logger (structlog/_base.py)",
     "a text: HTTP's own thread": "_run (app/providers/http_engine.py)",
 }
 PUSH = {

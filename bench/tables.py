@@ -31,7 +31,7 @@ DAYS = 10
 _FILL = """
     INSERT INTO notifications (id, kind, status, priority, payload, booking_reference, valid_until, attempt,
                                provider_id, result, created_at, finished_at)
-    SELECT uuidv7(-(%(span)s * interval '1 second' * n / %(rows)s)), 'booking_confirmation_sms', 'sent', 3,
+    SELECT uuidv7(-(%(span)s * n / %(rows)s * interval '1 second')), 'booking_confirmation_sms', 'sent', 3,
            jsonb_build_object('phone_number', '+2348031234567', 'user_name', 'Ada Obi', 'booking_data',
                jsonb_build_object('booking_reference', 'PF' || n, 'origin', 'Lagos', 'destination', 'Abuja',
                                   'seats', '["12", "13"]'::jsonb, 'total_amount', '30000.00', 'currency', 'NGN')),
