@@ -111,7 +111,7 @@ def _give_back(connection: Connection, expired: Sequence[Row[Any]]) -> None:
 
 
 def _hold_ended(row: Row[Any]) -> dict[str, Any]:
-    """The arguments of the push; its data are the row's columns, by their names."""
+    """The arguments of the push; its data are the row's other columns, by their names."""
     data = row._asdict()
     del data["seats"]
     return {"device_tokens": data.pop("tokens"), "booking_data": data}

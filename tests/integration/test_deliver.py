@@ -105,6 +105,14 @@ def test_a_worker_that_comes_back_late_writes_nothing(gateway: MemorySms) -> Non
     assert (row(message_id) or {})["status"] == "sent"
 
 
+def test_a_number_that_was_accepted_is_not_refused_when_it_is_sent_to(gateway: MemorySms) -> None:
+    message_id = accepted()
+    dropped = "+234803123"  # as one that the book of numbers has lost since
+    change(f'UPDATE notifications SET payload = payload || \'{{"phone_number": "{dropped}"}}\'')
+    assert isinstance(deliver(message_id), Sent)
+    assert gateway.sent[0].to == dropped
+
+
 def test_a_message_that_is_not_there_is_an_error() -> None:
     with pytest.raises(UnknownMessage):
         deliver(uuid_utils.compat.uuid7())

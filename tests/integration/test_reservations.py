@@ -18,6 +18,11 @@ from tests.holds import MINUTE, make_hold, standing
 from tests.house import wait_until
 from tests.rows import change, rows
 
+ANOTHER_TRIP = """
+    INSERT INTO trips (route_id, bus_id, departure_time, price, currency, total_seats, available_seats)
+    SELECT route_id, bus_id, departure_time, price, currency, total_seats, available_seats FROM trips RETURNING id
+"""
+
 pytestmark = pytest.mark.usefixtures("house")
 
 
@@ -98,6 +103,29 @@ def test_runs_on_a_trip_that_changes_while_others_look_at_it_never_wait_in_a_cir
         released = [run.result(timeout=4) for run in runs]
     assert sorted(released) == sorted([booking.reference] for booking in old)
     assert standing(trip)[1] == 40
+
+
+def test_a_run_takes_trips_in_the_order_of_their_ids() -> None:
+    def release() -> list[str]:
+        with transaction() as connection:
+            for way in ("indexscan", "bitmapscan"):  # tables are read as they lie
+                connection.execute(text(f"SET LOCAL enable_{way} = off"))
+            return reservations.release_expired(connection)
+
+    low, user = data.make_trip()
+    with transaction() as connection:
+        high = connection.execute(text(ANOTHER_TRIP)).scalar_one()
+    make_hold(high, user, "3")
+    make_hold(low, user, "3")
+    change("UPDATE trips SET price = price + 1 WHERE id = :id", id=low)  # so that it lies behind the other
+    lock = text("SELECT FROM trips WHERE id = :id FOR NO KEY UPDATE NOWAIT")
+    with ThreadPoolExecutor(1) as pool, transaction() as booker:
+        booker.execute(lock, {"id": low})
+        run = pool.submit(release)
+        wait_until(_waiting, 5)
+        booker.execute(lock, {"id": high})  # which the run has not taken yet
+        booker.commit()
+        assert len(run.result(timeout=4)) == 2
 
 
 def _release_one() -> list[str]:

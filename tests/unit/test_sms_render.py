@@ -68,6 +68,8 @@ def test_a_name_in_another_script_costs_no_second_segment() -> None:
         ({"locale": "fr"}, "15 Jan 10:00 WAT"),
         ({"locale": "fr", "total_amount": "15000.5"}, "NGN 15 000,50."),
         ({"seats": ["7"], "currency": "USD", "total_amount": "9.99"}, "seat 7. Paid USD 9.99."),
+        ({"currency": "KWD", "total_amount": "12.3456"}, "Paid KWD 12.346."),
+        ({"currency": "XOF", "total_amount": "6500.5"}, "Paid XOF 6,500."),
     ],
 )
 def test_text_messages_stay_in_gsm7(changes: dict[str, Any], part: str) -> None:
