@@ -22,23 +22,12 @@ from app.models import Booking, BookingStatus, DeviceToken
 from app.notifications import submit
 from bench.measure import Figures, Row, at_least, compare, in_turn, rounds_of
 from tests import data
+from tests.holds import make_backlog
 from tests.house import House
 
 SETS, ROWS, COMMITS = "sets, a batch a commit", "rows, one commit", "rows, a commit each"
 UNTOLD = "sets, nobody to tell"
 RATE = "holds/s"
-
-_FILL = """
-    INSERT INTO trips (route_id, bus_id, departure_time, price, currency, total_seats, available_seats)
-    SELECT route_id, bus_id, departure_time, price, currency, 80, 0 FROM trips, generate_series(1, :holds / 40);
-    INSERT INTO bookings (reference, user_id, trip_id, status, total_amount, currency, expires_at)
-    SELECT 'PF' || n, (SELECT min(id) FROM users), 2 + (n - 1) / 40, 'pending', 1, 'NGN',
-           clock_timestamp() - n * interval '1 ms'
-    FROM generate_series(1, :holds) AS n;
-    INSERT INTO booking_seats (booking_id, trip_id, seat_no)
-    SELECT bookings.id, trip_id, ((bookings.id - 1) % 40 * 2 + side)::text
-    FROM bookings, generate_series(1, 2) AS side;
-"""
 
 
 def measure(house: House, smoke: bool) -> list[Row]:
@@ -60,8 +49,7 @@ def _run(house: House, holds: int, release: Callable[[], int], *, phones: bool =
     data.make_trip()
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
-        for statement in _FILL.strip().rstrip(";").split(";"):
-            connection.execute(text(statement), {"holds": holds})
+        make_backlog(connection, holds)
         if not phones:
             connection.execute(text("DELETE FROM device_tokens"))
         connection.execute(text("VACUUM ANALYZE"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from app.bookings.seats import hold
 from app.core.database import session, transaction
@@ -13,6 +13,31 @@ from tests.rows import change
 
 MINUTE = timedelta(minutes=1)
 END = "UPDATE bookings SET expires_at = clock_timestamp() - interval '1 min'"
+
+#: Two seats each, 40 on a trip; the one with the highest number ended first.
+BACKLOG = (
+    """
+    INSERT INTO trips (route_id, bus_id, departure_time, price, currency, total_seats, available_seats)
+    SELECT route_id, bus_id, departure_time, price, currency, 80, 0 FROM trips, generate_series(1, :holds / 40)
+    """,
+    """
+    INSERT INTO bookings (reference, user_id, trip_id, status, total_amount, currency, expires_at)
+    SELECT 'PF' || n, (SELECT min(id) FROM users), 2 + (n - 1) / 40, 'pending', 1, 'NGN',
+           clock_timestamp() - n * interval '1 ms'
+    FROM generate_series(1, :holds) AS n
+    """,
+    """
+    INSERT INTO booking_seats (booking_id, trip_id, seat_no)
+    SELECT bookings.id, trip_id, ((bookings.id - 1) % 40 * 2 + side)::text
+    FROM bookings, generate_series(1, 2) AS side
+    """,
+)
+
+
+def make_backlog(connection: Connection, holds: int) -> None:
+    """So many holds that ended, a multiple of 40, on trips after the only one there is."""
+    for statement in BACKLOG:
+        connection.execute(text(statement), {"holds": holds})
 
 
 def make_hold(trip: int, user: int, *seats: str, expired: bool = True) -> Booking:

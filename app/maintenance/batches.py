@@ -5,6 +5,7 @@ A run ends when its time is up or its worker is asked to stop; the next one goes
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from app.core.database import transaction
 Watcher = Callable[[int], None]
 
 _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+_telling = threading.Lock()
 
 
 class Budget:
@@ -31,10 +33,14 @@ class Budget:
         """Whether to begin nothing more."""
         return stopping.asked() or time.monotonic() >= self._ends_at
 
+    def end(self) -> None:
+        """Let it be spent, for all threads that share it."""
+        self._ends_at = time.monotonic()
+
 
 @contextmanager
 def watched(watcher: Watcher) -> Iterator[None]:
-    """Inside the block, `watcher` hears of every batch of this thread's cleanings."""
+    """Inside the block, `watcher` hears of every batch of this context's cleanings, of one at a time."""
     token = _watchers.set((*_watchers.get(), watcher))
     try:
         yield
@@ -44,8 +50,9 @@ def watched(watcher: Watcher) -> Iterator[None]:
 
 def done(rows: int) -> None:
     """Say that a batch is over, with which `rows` went."""
-    for watcher in _watchers.get():
-        watcher(rows)
+    with _telling:
+        for watcher in _watchers.get():
+            watcher(rows)
 
 
 def in_batches(delete: Callable[[Connection], int], *, size: int, budget: Budget) -> int:
