@@ -21,7 +21,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from app.core.config import get_settings
 from app.core.errors import DatabaseUnavailable, SettingsError
-from app.core.lending import Driver, Lender
+from app.core.lending import Lender
+from app.core.prepared import Driver, Executes
 
 #: Every wait has an end: a statement, a lock, a transaction left open, a server that vanished. Seconds for
 #: connecting and keepalives, milliseconds for the rest.
@@ -139,23 +140,23 @@ def transaction() -> Iterator[Connection]:
 
 
 @contextmanager
-def statement() -> Iterator[Driver]:
-    """The driver's own connection, where each statement commits by itself: for the few that every message costs.
+def statement() -> Iterator[Executes]:
+    """A connection where each statement commits by itself: for the few that every message costs.
 
-    Through SQLAlchemy one takes the worker's interpreter twice as long, and a transaction three round trips
-    (docs/decisions.md). Raises as `transaction`.
+    Through SQLAlchemy one takes the worker's interpreter three times as long, and a transaction three round trips
+    (docs/decisions.md). In the main thread a time limit or Ctrl-C can break it off. Raises as `transaction`.
     """
     with naming_outages():
         lender = _lending()
         lent = lender.borrow()
         try:
-            yield lent.driver
+            yield lent.driver if threading.current_thread() is threading.main_thread() else lent.prepared
         finally:
             lender.give_back(lent)
 
 
-def driver_of(connection: Connection) -> Driver:
-    """The driver's connection, for its own statements in the same transaction."""
+def driver_of(connection: Connection) -> Executes:
+    """The driver's connection, for the same statements in the connection's transaction."""
     return cast(Driver, connection.connection.driver_connection)
 
 

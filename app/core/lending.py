@@ -6,15 +6,13 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-import psycopg
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine
 from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
-#: What SQLAlchemy drives.
-Driver = psycopg.Connection[Any]
+from app.core.prepared import Driver, Prepared
 
 #: Connections that stay lent between two statements: about as many as 32 threads use at once (docs/decisions.md).
 KEPT = 10
@@ -30,6 +28,7 @@ class Lent:
 
     proxy: PoolProxiedConnection
     driver: Driver
+    prepared: Prepared
     since: float  # time.monotonic()
     used: float
 
@@ -54,7 +53,9 @@ class Lender:
         proxy = self._engine.raw_connection()
         driver = cast(Driver, proxy.driver_connection)
         driver.autocommit = True
-        return Lent(proxy, driver, since=now, used=now)
+        if (prepared := proxy.info.get(Prepared)) is None:  # once for as long as the connection lasts
+            prepared = proxy.info[Prepared] = Prepared(driver)
+        return Lent(proxy, driver, prepared, since=now, used=now)
 
     def give_back(self, lent: Lent) -> None:
         """Take back what was borrowed."""

@@ -14,7 +14,7 @@ from structlog.contextvars import bound_contextvars
 from app.core import stopping
 from app.core.database import driver_of, statement, transaction
 from app.core.errors import DatabaseUnavailable, PafarError, SettingsError
-from app.core.lending import Driver
+from app.core.prepared import Executes
 from app.core.sealing import UnknownKey
 from app.messages.kinds import KINDS
 from app.messages.payloads import validate
@@ -54,8 +54,8 @@ def deliver(message_id: UUID) -> Outcome:
     Calling it twice, or from two workers at once, sends once: only one of them holds the claim.
     Raises UnknownMessage, DatabaseUnavailable; a fault of our own while rendering is recorded and raised.
     """
-    with statement() as driver:
-        held = store.claim(driver, message_id)
+    with statement() as alone:
+        held = store.claim(alone, message_id)
     if held is None:
         return _as_it_stands(message_id)
     with bound_contextvars(message_id=str(message_id), kind=held.kind, attempt=held.attempt):
@@ -79,9 +79,9 @@ def _attempt(held: store.Claim) -> Recordable:
 def _turn(held: store.Claim) -> Turn:
     if held.subject is None or held.revision is None:
         return Turn.OURS
-    with statement() as driver:
+    with statement() as alone:
         return subjects.take_turn(
-            driver, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
+            alone, held.subject, revision=held.revision, message_id=held.id, lease=store.LEASE
         )
 
 
@@ -126,8 +126,8 @@ def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
 def _record(held: store.Claim, outcome: Recordable) -> bool:
     """Write the outcome under the claim's attempt number; False if another attempt has taken over."""
     if held.subject is None and held.campaign_id is None:
-        with statement() as driver:
-            return _write(driver, held, outcome)
+        with statement() as alone:
+            return _write(alone, held, outcome)
     with transaction() as connection:  # what is written to the subject or the campaign belongs to it
         driver = driver_of(connection)
         recorded = _write(driver, held, outcome)
@@ -137,12 +137,12 @@ def _record(held: store.Claim, outcome: Recordable) -> bool:
     return recorded
 
 
-def _write(driver: Driver, held: store.Claim, outcome: Recordable) -> bool:
+def _write(connection: Executes, held: store.Claim, outcome: Recordable) -> bool:
     if isinstance(outcome, Postponed):
-        return store.postpone(driver, held, outcome)
+        return store.postpone(connection, held, outcome)
     wipe = held.kind in KINDS and KINDS[held.kind].sensitive
     what = {name: getattr(outcome, name) for name in outcome.__slots__}  # asdict would copy what lies in them
-    return store.finish(driver, held, _STATUS[type(outcome)], wipe=wipe, **what)
+    return store.finish(connection, held, _STATUS[type(outcome)], wipe=wipe, **what)
 
 
 def _as_it_stands(message_id: UUID) -> Outcome:

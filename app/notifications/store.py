@@ -7,12 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.core.lending import Driver
+from app.core.prepared import Executes
 from app.messages.base import Validity
 from app.notifications.outcome import Postponed
 from app.notifications.status import Status
@@ -42,9 +41,12 @@ class NewMessage:
     campaign_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """A message that this worker holds until the lease runs out, and under this attempt number."""
+    """A message that this worker holds until the lease runs out, and under this attempt number.
+
+    Its fields are the columns of `_CLAIM`, in their order.
+    """
 
     id: UUID
     kind: str
@@ -123,10 +125,10 @@ _CLAIM = """
 """
 
 
-def claim(connection: Driver, message_id: UUID) -> Claim | None:
+def claim(connection: Executes, message_id: UUID) -> Claim | None:
     """Take the message for LEASE seconds; None if it is final, held by another, or not yet due."""
-    claims = connection.cursor(row_factory=class_row(Claim))
-    return claims.execute(_CLAIM, {"id": message_id, "lease": LEASE}).fetchone()
+    row = connection.execute(_CLAIM, {"id": message_id, "lease": LEASE}).fetchone()
+    return Claim(*row) if row else None
 
 
 def standing(connection: Connection, message_id: UUID) -> Standing | None:
@@ -143,7 +145,7 @@ _FINISH = """
         UPDATE notifications
         SET status = %(status)s, reason = %(reason)s, result = %(result)s, provider_id = %(provider_id)s,
             sent_count = sent_count + %(sent_count)s, failed_count = failed_count + %(failed_count)s,
-            unknown_attempts = unknown_attempts + (%(unknown)s)::int,
+            unknown_attempts = unknown_attempts + %(unknown)s::boolean::int,
             payload = CASE WHEN %(wipe)s THEN '{}' ELSE payload END,
             -- a failed push may be replayed, to those who have not got it
             pending_tokens = CASE WHEN %(keep_tokens)s THEN pending_tokens END,
@@ -155,7 +157,7 @@ _FINISH = """
 """
 
 
-def finish(connection: Driver, held: Claim, status: Status, *, wipe: bool, **what: Any) -> bool:
+def finish(connection: Executes, held: Claim, status: Status, *, wipe: bool, **what: Any) -> bool:
     """Write a final status under the claim's attempt number; False if another attempt has taken over.
 
     `wipe` leaves nothing of the payload.
@@ -177,7 +179,7 @@ _POSTPONE = """
         UPDATE notifications
         SET status = 'queued', reason = %(reason)s, lease_until = NULL,
             not_before = clock_timestamp() + make_interval(secs => %(wait)s),
-            unknown_attempts = unknown_attempts + (%(unknown)s)::int,
+            unknown_attempts = unknown_attempts + %(unknown)s::boolean::int,
             sent_count = sent_count + %(sent_count)s, failed_count = failed_count + %(failed_count)s,
             pending_tokens = coalesce(%(pending_tokens)s, pending_tokens)
         WHERE id = %(id)s AND attempt = %(attempt)s AND status = 'sending'
@@ -188,7 +190,7 @@ _POSTPONE = """
 """
 
 
-def postpone(connection: Driver, held: Claim, outcome: Postponed) -> bool:
+def postpone(connection: Executes, held: Claim, outcome: Postponed) -> bool:
     """Give the message back, to be published when its wait is over; False if another attempt has taken over."""
     values = {name: getattr(outcome, name) for name in outcome.__slots__}
     values |= {"id": held.id, "attempt": held.attempt, "pending_tokens": _json(outcome.pending_tokens)}

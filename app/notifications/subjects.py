@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import Connection, RootTransaction, event, text
 
-from app.core.lending import Driver
+from app.core.prepared import Executes
 
 
 class Turn(Enum):
@@ -92,7 +92,7 @@ _TAKE = """
 """
 
 
-def take_turn(connection: Driver, subject: str, *, revision: int, message_id: UUID, lease: float) -> Turn:
+def take_turn(connection: Executes, subject: str, *, revision: int, message_id: UUID, lease: float) -> Turn:
     """Hold the subject for `lease` seconds, as long as the message itself is held."""
     values = {"subject": subject, "revision": revision, "id": message_id, "lease": lease}
     newest = connection.execute(_TAKE, values).fetchone()
@@ -101,7 +101,7 @@ def take_turn(connection: Driver, subject: str, *, revision: int, message_id: UU
     return Turn.OURS if newest == (revision,) else Turn.SUPERSEDED
 
 
-def end_turn(connection: Driver, subject: str, message_id: UUID) -> None:
+def end_turn(connection: Executes, subject: str, message_id: UUID) -> None:
     """Let the next message of the subject be sent."""
-    end = "UPDATE subjects SET holder_id = NULL WHERE subject = %s AND holder_id = %s"
-    connection.execute(end, (subject, message_id))
+    end = "UPDATE subjects SET holder_id = NULL WHERE subject = %(subject)s AND holder_id = %(id)s"
+    connection.execute(end, {"subject": subject, "id": message_id})

@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from app.core.database import dispose, driver_of, engine, statement, transaction
 from app.core.errors import DatabaseUnavailable
-from app.core.lending import Driver
+from app.core.prepared import Executes
+from tests.connections import end, pid_of
 from tests.house import House
 
 PID = text("SELECT pg_backend_pid()")
@@ -47,54 +48,54 @@ def test_a_statement_commits_by_itself() -> None:
             return int(connection.scalar(text("SELECT count(*) FROM subjects WHERE subject = 'alone'")) or 0)
 
     with statement() as driver:
-        driver.execute("INSERT INTO subjects (subject, revision) VALUES ('alone', 1)")
+        driver.execute("INSERT INTO subjects (subject, revision) VALUES ('alone', 1)", {})
         assert held() == 1
-        driver.execute("DELETE FROM subjects WHERE subject = 'alone'")
+        driver.execute("DELETE FROM subjects WHERE subject = 'alone'", {})
         assert held() == 0
 
 
 def test_the_drivers_statements_belong_to_the_transaction() -> None:
     with engine().connect() as connection:
-        driver_of(connection).execute("INSERT INTO subjects (subject, revision) VALUES ('undone', 1)")
+        driver_of(connection).execute("INSERT INTO subjects (subject, revision) VALUES ('undone', 1)", {})
         assert connection.scalar(text("SELECT revision FROM subjects WHERE subject = 'undone'")) == 1
         connection.rollback()
         assert connection.scalar(text("SELECT revision FROM subjects WHERE subject = 'undone'")) is None
 
 
-def _alone() -> AbstractContextManager[Driver]:
+def _alone() -> AbstractContextManager[Executes]:
     return statement()
 
 
 @contextmanager
-def _in_a_transaction() -> Iterator[Driver]:
+def _in_a_transaction() -> Iterator[Executes]:
     with transaction() as connection:
         yield driver_of(connection)
 
 
 @pytest.mark.parametrize("borrow", [_alone, _in_a_transaction])
 def test_an_outage_during_a_statement_is_named(
-    house: House, borrow: Callable[[], AbstractContextManager[Driver]], caplog: pytest.LogCaptureFixture
+    house: House, borrow: Callable[[], AbstractContextManager[Executes]], caplog: pytest.LogCaptureFixture
 ) -> None:
     def cut_off() -> None:
         with borrow() as driver:
-            _end(house, driver.info.backend_pid)
-            driver.execute("SELECT 1")
+            end(house, pid_of(driver))
+            driver.execute("SELECT 1", {})
 
     with pytest.raises(DatabaseUnavailable):
         cut_off()
     with borrow() as driver:
-        assert driver.execute("SELECT 1").fetchone() == (1,)
+        assert driver.execute("SELECT 1", {}).fetchone() == (1,)
     assert not caplog.records
 
 
 def test_an_error_of_a_statement_leaves_the_connection_in_use() -> None:
     dispose()
     with statement() as driver:
-        first = driver.info.backend_pid
+        first = pid_of(driver)
     with pytest.raises(UndefinedTable), statement() as driver:
-        driver.execute("SELECT FROM nothing")
+        driver.execute("SELECT FROM nothing", {})
     with statement() as driver:
-        assert driver.info.backend_pid == first
+        assert pid_of(driver) == first
 
 
 def test_a_statement_that_was_broken_off_takes_its_connection_along() -> None:
@@ -105,7 +106,7 @@ def test_a_statement_that_was_broken_off_takes_its_connection_along() -> None:
 
     def wait() -> None:
         with statement() as driver:
-            driver.execute("SELECT pg_sleep(5)")
+            driver.execute("SELECT pg_sleep(9)", {})
 
     before = signal.signal(signal.SIGALRM, break_off)
     try:
@@ -114,8 +115,11 @@ def test_a_statement_that_was_broken_off_takes_its_connection_along() -> None:
             wait()
     finally:
         signal.signal(signal.SIGALRM, before)
+    with transaction() as connection:  # nobody has waited for the answer
+        active = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(9)'"
+        assert connection.scalar(text(active)) == 1
     with statement() as driver:
-        assert driver.execute("SELECT 1").fetchone() == (1,)
+        assert driver.execute("SELECT 1", {}).fetchone() == (1,)
 
 
 class TimeLimit(Exception):
@@ -132,10 +136,10 @@ class TimeLimit(Exception):
 def test_a_database_that_does_not_do_it_now_is_named(setting: str, said: str) -> None:
     dispose()  # so that there is one connection
     with statement() as driver:
-        driver.execute(f"SET {setting}")
+        driver.execute(f"SET {setting}", {})
     try:
         with pytest.raises(DatabaseUnavailable, match=said), statement() as driver:
-            driver.execute("INSERT INTO subjects (subject, revision) SELECT 'slow', 1 FROM pg_sleep(2)")
+            driver.execute("INSERT INTO subjects (subject, revision) SELECT 'slow', 1 FROM pg_sleep(2)", {})
     finally:
         dispose()
 
@@ -145,8 +149,3 @@ def _set(house: House, command: str) -> None:
         superuser.execute(command)
         superuser.execute("SELECT pg_reload_conf()")
         superuser.execute("SELECT pg_sleep(0.2)")
-
-
-def _end(house: House, pid: int | None) -> None:
-    with psycopg.connect(house.environment["DATABASE_URL"], autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))

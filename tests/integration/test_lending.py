@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import cast
 
 import psycopg
 import pytest
@@ -12,8 +13,10 @@ from sqlalchemy import event, text
 from sqlalchemy.pool import QueuePool
 
 from app.core import lending
-from app.core.database import MOST, dispose, driver_of, engine, statement, transaction
+from app.core.database import MOST, dispose, engine, statement, transaction
 from app.core.errors import DatabaseUnavailable
+from app.core.prepared import Driver
+from tests.connections import end, pid_of
 from tests.house import House, wait_until
 
 
@@ -27,7 +30,7 @@ def _fresh(house: House) -> Iterator[None]:
 def pid() -> int:
     """Of the server's process that answers the next statement."""
     with statement() as driver:
-        return driver.info.backend_pid
+        return pid_of(driver)
 
 
 def lent() -> int:
@@ -39,12 +42,7 @@ def lent() -> int:
 def take(number: int) -> list[int]:
     """So many at once."""
     with ExitStack() as stack:
-        return [stack.enter_context(statement()).info.backend_pid for _ in range(number)]
-
-
-def end(house: House, *pids: int) -> None:
-    with psycopg.connect(house.environment["DATABASE_URL"], autocommit=True) as other:
-        other.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::int[]) AS pid", (list(pids),))
+        return [pid_of(stack.enter_context(statement())) for _ in range(number)]
 
 
 def test_statements_that_follow_each_other_ask_the_pool_once() -> None:
@@ -60,15 +58,15 @@ def test_one_that_the_server_ended_while_it_lay_is_replaced_unseen(
     end(house, *before)
     monkeypatch.setattr(lending, "FRESH", 0.0)
     with statement() as driver:
-        assert driver.execute("SELECT 1").fetchone() == (1,)
-        assert driver.info.backend_pid not in before
+        assert driver.execute("SELECT 1", {}).fetchone() == (1,)
+        assert pid_of(driver) not in before
 
 
 def test_one_that_is_lost_takes_the_others_along(house: House) -> None:
     before = take(3)
     end(house, *before)
     with pytest.raises(DatabaseUnavailable), statement() as driver:
-        driver.execute("SELECT 1")
+        driver.execute("SELECT 1", {})
     assert set(take(3)).isdisjoint(before)
 
 
@@ -108,7 +106,7 @@ def test_one_goes_back_as_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lent() == 0
     with transaction() as connection:
         assert connection.scalar(text("SELECT pg_backend_pid()")) == before
-        assert not driver_of(connection).autocommit
+        assert not cast(Driver, connection.connection.driver_connection).autocommit
 
 
 def test_all_are_closed_at_the_end(house: House) -> None:
