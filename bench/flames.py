@@ -33,7 +33,7 @@ TEXT = {
     "a text: the delivery": "deliver (app/notifications/deliver.py)",
     "a text: its attempt": "_attempt (app/notifications/deliver.py)",
     "a text: the client": "send (app/providers/sms_http.py)",
-    "a text: all statements": "execute (psycopg/cursor.py)",
+    "a text: its statements": "execute (app/core/prepared.py)",
     "a text: our log lines": "_proxy_to_logger (structlog/_base.py)",
     "a text: HTTP's own thread": "_run (app/providers/http_engine.py)",
 }
