@@ -2,7 +2,8 @@
 
 Both release the same holds (two seats each, 40 holds on a trip, a passenger with a phone), give the seats back and
 write the push that tells of it; neither publishes. By rows only a sample is released, with one commit for all and
-with one for each. Where no passenger has a phone, the statement is all there is to do.
+with one for each. A run shares what is due between two threads; by rows one releases all. Where no passenger has a
+phone, the statements are all there is to do.
 """
 
 from __future__ import annotations
