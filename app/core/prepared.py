@@ -22,7 +22,7 @@ from psycopg.pq.abc import PGresult
 #: What SQLAlchemy drives.
 Driver = psycopg.Connection[Any]
 
-_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+_PARAMETER = re.compile(r"%\((\w+)\)s")
 _names = count(1)
 
 
@@ -38,7 +38,7 @@ class Answer(Protocol):
 
 
 class Executes(Protocol):
-    """What runs statements with named placeholders ("%(id)s"): a `Prepared`, or in a transaction the driver."""
+    """What runs statements whose parameters are named ("%(id)s"): a `Prepared`, or in a transaction the driver."""
 
     def execute(self, query: LiteralString, params: Mapping[str, Any], /) -> Answer:
         """Run one. Raises psycopg.Error."""
@@ -53,7 +53,7 @@ class Prepared:
         self._types = Transformer(driver)
 
     def execute(self, query: LiteralString, params: Mapping[str, Any], /) -> Answer:
-        """Run a statement of named placeholders, each a value of `params`. Raises psycopg.Error.
+        """Run a statement; its named parameters are taken from `params`. Raises psycopg.Error.
 
         No signal breaks it off, so it is not for the main thread.
         """
@@ -94,8 +94,8 @@ class _Answer:
 
 @cache  # queries are constants
 def _parsed(query: LiteralString) -> _Statement:
-    parameters = tuple(dict.fromkeys(_PLACEHOLDER.findall(query)))
-    numbered = _PLACEHOLDER.sub(lambda found: f"${parameters.index(found[1]) + 1}", query)
+    parameters = tuple(dict.fromkeys(_PARAMETER.findall(query)))
+    numbered = _PARAMETER.sub(lambda found: f"${parameters.index(found[1]) + 1}", query)
     return _Statement(f"pafar_{next(_names)}".encode(), numbered.encode(), parameters)
 
 
