@@ -63,7 +63,7 @@ class Prepared:
         try:
             return self._answer(statement, given)
         except InvalidSqlStatementName:  # psycopg has had all deallocated, as it does after a ROLLBACK
-            self._known.clear()
+            self._known.discard(statement.name)  # others may have been prepared since
             return self._answer(statement, given)
 
     def _answer(self, statement: _Statement, given: Any) -> Answer:

@@ -9,14 +9,12 @@ from uuid import UUID
 import pytest
 from psycopg.errors import UndefinedTable
 from psycopg.types.json import Jsonb
-from sqlalchemy import text
 
 from app.core import lending
-from app.core.database import dispose, statement, transaction
+from app.core.database import dispose, statement
 from app.core.errors import DatabaseUnavailable
 from tests.connections import end, in_a_thread, pid_of
 from tests.house import House
-from tests.rows import change
 
 pytestmark = pytest.mark.usefixtures("house")
 
@@ -66,15 +64,14 @@ def test_a_statement_is_prepared_once_for_as_long_as_its_connection_lasts(monkey
     assert looked == [(1,), (1,), (1,)]
 
 
-def test_one_that_psycopg_had_deallocated_is_prepared_again() -> None:
-    dispose()
-    in_a_thread(lambda: run(INSERT, rows=1))
+def test_those_that_psycopg_had_deallocated_are_prepared_again_and_no_others() -> None:
+    dispose()  # so that there is one connection
+    first, second = "SELECT 'first'", "SELECT 'second'"
+    in_a_thread(lambda: run(first))
     with statement() as alone:
         alone.execute("DEALLOCATE ALL", {})
-    change("DELETE FROM subjects")
-    in_a_thread(lambda: run(INSERT, rows=1))
-    with transaction() as connection:
-        assert connection.scalar(text("SELECT count(*) FROM subjects")) == 1
+    for query, found in ((second, "second"), (first, "first"), (second, "second")):
+        assert in_a_thread(lambda: run(query)) == (found,)  # noqa: B023 - it is called at once
 
 
 def test_an_error_has_its_class_and_leaves_the_connection_in_use() -> None:
