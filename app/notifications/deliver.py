@@ -6,9 +6,11 @@ No transaction is open while a provider is spoken to: a slow provider would hold
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from uuid import UUID
 
 import structlog
+from psycopg import DataError
 from structlog.contextvars import bound_contextvars
 
 from app.core import stopping
@@ -121,6 +123,17 @@ def _record_patiently(held: store.Claim, outcome: Recordable) -> bool:
             if time.monotonic() - began > (STOPPING_PATIENCE if stopping.asked() else RECORD_PATIENCE):
                 raise
             time.sleep(RECORD_PAUSE)
+        except DataError:  # PostgreSQL stores no U+0000, and a provider may call a message by any name
+            if not isinstance(outcome, Sent) or outcome.provider_id is None:
+                raise
+            log.warning("the provider's id of a message can't be stored")
+            outcome = _nameless(outcome)
+
+
+def _nameless(outcome: Sent) -> Sent:
+    """The same without what the provider calls it."""
+    ours = {key: value for key, value in outcome.result.items() if value != outcome.provider_id}
+    return replace(outcome, result=ours, provider_id=None)
 
 
 def _record(held: store.Claim, outcome: Recordable) -> bool:

@@ -163,6 +163,24 @@ def test_a_fault_of_our_own_while_sending_leaves_the_outcome_unknown() -> None:
     assert "TypeError while sending" in message["reason"]
 
 
+@pytest.mark.usefixtures("gateway")
+@pytest.mark.parametrize("name", ["\x00", "SM\x0012"])
+def test_what_was_accepted_under_a_name_that_can_not_be_stored_is_sent(name: str) -> None:
+    class Odd(MemorySms):
+        def send(self, message: Sms) -> Receipt:
+            return replace(super().send(message), provider_id=name)
+
+    registry.install("sms", Odd())
+    message_id = accepted()
+    outcome = deliver(message_id)
+    assert isinstance(outcome, Sent)
+    message = row(message_id)
+    assert message
+    assert (message["status"], message["provider_id"]) == ("sent", None)
+    assert message["result"] == {key: value for key, value in outcome.result.items() if key != "sms_id"}
+    assert to_do() == []
+
+
 def test_a_token_that_fcm_calls_dead_is_forgotten(fcm: MemoryPush) -> None:
     data.make_trip()
     fcm.tokens["token-of-adas-phone"] = InvalidRecipient("gone", code="UNREGISTERED")
