@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
+import orjson
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.types.json import set_json_dumps, set_json_loads
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, OperationalError
@@ -76,6 +78,8 @@ def database_url() -> str:
 
 
 def _create() -> Engine:
+    set_json_dumps(orjson.dumps)
+    set_json_loads(orjson.loads)
     created = create_engine(
         database_url().replace("postgresql:", "postgresql+psycopg:", 1),
         pool_size=KEPT_OPEN,

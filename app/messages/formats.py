@@ -18,6 +18,9 @@ from babel.numbers import NumberPattern, format_currency, format_decimal, get_cu
 #: The templates' language: a French month in an English sentence would read wrong.
 LANGUAGE = Locale("en")
 
+#: Amounts and times, as written, that are kept: the passengers of a trip share them.
+REMEMBERED = 1024
+
 _OFFSET = re.compile(r"[+-]\d\d:\d\d", re.ASCII)
 _LETTER_BEFORE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
@@ -83,6 +86,7 @@ def zone(name: str) -> tzinfo:
         raise LookupError("not a time zone") from None
 
 
+@lru_cache(maxsize=REMEMBERED)
 def money(amount: Decimal, currency: str, locale: str) -> str:
     """As the locale writes it: "₦15,000.00" (en_NG), "NGN 15,000.00" (en)."""
     text = format_currency(amount, currency, locale=locale_named(locale))
@@ -90,6 +94,7 @@ def money(amount: Decimal, currency: str, locale: str) -> str:
     return _LETTER_BEFORE_DIGIT.sub("\u00a0", text)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def plain_money(amount: Decimal, currency: str, locale: str) -> str:
     """The ISO 4217 code and the number, without a fraction of zero: "NGN 15,000". Few symbols are in GSM-7."""
     digits = 0 if amount == amount.to_integral_value() else get_currency_precision(currency)
@@ -103,17 +108,18 @@ def _plain_number(digits: int) -> NumberPattern:
 
 def date_time(moment: datetime, zone_name: str) -> str:
     """The local time with its zone: "Mon 15 Jan 2024, 10:00 WAT"."""
-    return _written(moment, zone_name, "EEE d MMM y, HH:mm")
+    return _written(moment.astimezone(UTC), zone_name, "EEE d MMM y, HH:mm")
 
 
 def short_date_time(moment: datetime, zone_name: str) -> str:
     """As `date_time`, shorter: "15 Jan 10:00 WAT"."""
-    return _written(moment, zone_name, "d MMM HH:mm")
+    return _written(moment.astimezone(UTC), zone_name, "d MMM HH:mm")
 
 
-def _written(moment: datetime, zone_name: str, pattern: str) -> str:
+@lru_cache(maxsize=REMEMBERED)
+def _written(utc: datetime, zone_name: str, pattern: str) -> str:
     # The month as a word and 24 hours: nobody can misread it.
-    local = moment.astimezone(zone(zone_name))
+    local = utc.astimezone(zone(zone_name))
     return f"{format_datetime(local, pattern, tzinfo=local.tzinfo, locale=LANGUAGE)} {_zone_name(local)}"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import astuple
+from datetime import datetime
 from decimal import Decimal
 from html.parser import HTMLParser
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from jinja2 import TemplateError, UndefinedError
@@ -191,6 +193,17 @@ def test_money(amount: str, currency: str, locale: str, text: str) -> None:
 )
 def test_times_carry_their_zone(given: str, zone: str | None, text: str) -> None:
     assert text in email(departure_time=given, timezone=zone).text
+
+
+def test_the_hour_that_a_clock_change_repeats_is_told_apart() -> None:
+    first = datetime(
+        2024, 10, 27, 1, 30, tzinfo=ZoneInfo("Europe/London")
+    )  # equal to the second, as Python has it
+    second = first.replace(fold=1)
+    assert formats.short_date_time(first, "Europe/London") == "27 Oct 01:30 BST"
+    assert formats.short_date_time(second, "Europe/London") == "27 Oct 01:30 GMT"
+    assert formats.date_time(first, "UTC") == "Sun 27 Oct 2024, 00:30 UTC"
+    assert formats.date_time(second, "UTC") == "Sun 27 Oct 2024, 01:30 UTC"
 
 
 def test_every_kind_has_its_templates() -> None:
