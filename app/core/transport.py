@@ -103,8 +103,8 @@ class RedisTransport:
         """The options have all that is needed."""
 
     def publishing(self, priority: int, reply_timeout: float) -> dict[str, Any]:
-        """Options of one publish."""
-        return {"priority": priority}
+        """Options of one publish. A list need not be declared, and kombu would bind the queue's copy each time."""
+        return {"priority": priority, "declare": []}
 
     def lengths(self, connection: Any, queues: Iterable[str]) -> dict[str, int]:
         """How many messages wait in each queue, over all priorities."""
