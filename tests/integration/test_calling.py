@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from celery.signals import before_task_publish
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.core.celery_app import celery_app
 from app.core.config import get_settings
-from app.core.database import dispose, session
+from app.core.database import dispose, engine, session
 from app.core.errors import DatabaseUnavailable
 from app.messages.base import InvalidPayload
 from app.tasks.email_tasks import send_booking_confirmation_email
@@ -35,6 +39,26 @@ def test_a_rolled_back_savepoint_takes_only_its_own_messages_along(house: House)
             send_booking_confirmation_sms.delay_in(s, **data.sms(booking_reference="KEPT2"))
     wait_until(lambda: len(house.ledger.entries("sms")) == 2, SOON)
     assert {m["booking_reference"] for m in rows()} == {"KEPT1", "KEPT2"}
+
+
+def test_a_session_of_several_transactions_publishes_what_each_has_committed_once(house: House) -> None:
+    published: list[str] = []
+
+    def note(headers: dict[str, Any], **_: object) -> None:
+        published.append(headers["id"])
+
+    before_task_publish.connect(note)
+    with Session(engine()) as s:
+        first = send_booking_confirmation_sms.delay_in(s, **data.sms())
+        s.commit()
+        send_booking_confirmation_sms.delay_in(s, **data.sms())
+        s.rollback()
+        second = send_booking_confirmation_sms.delay_in(s, **data.sms())
+        s.commit()
+        s.execute(text("SELECT 1"))
+        s.commit()
+    assert published == [first.id, second.id]
+    wait_until(lambda: len(house.ledger.entries("sms")) == 2, SOON)
 
 
 @pytest.fixture
