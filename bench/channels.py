@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import psycopg
 
 from app.core import migrations
 from app.core.database import transaction
 from app.messages.kinds import KINDS
 from app.notifications import submit
+from bench.measure import cpu_seconds
 from tests import data
 from tests.house import House, wait_until
 
@@ -55,8 +55,8 @@ def _measure(house: House, channel: str) -> tuple[float, ...]:
     house.clean()
     name, queue, arguments = CHANNELS[channel]
     with house.worker("-Q", queue) as worker, psycopg.connect(house.environment["DATABASE_URL"]) as looking:
-        families = [_family(pid) for pid in (worker.pid, house.postgres.pid, house.valkey.pid)]
-        before, stored, logged = list(map(_cpu, families)), _stored(looking), _logged(looking)
+        pids = (worker.pid, house.postgres.pid, house.valkey.pid)
+        before, stored, logged = list(map(cpu_seconds, pids)), _stored(looking), _logged(looking)
         started = time.monotonic()
         with transaction() as session:
             bookings = (arguments(booking_reference=f"PF{number:06}") for number in range(MESSAGES))
@@ -64,19 +64,9 @@ def _measure(house: House, channel: str) -> tuple[float, ...]:
         submit.publish_all([one.wake_up for one in accepted if one.wake_up])
         wait_until(lambda: len(house.ledger.entries(channel)) >= MESSAGES, 300)
         seconds = time.monotonic() - started
-        spent = [1000 * (_cpu(f) - b) / MESSAGES for f, b in zip(families, before, strict=True)]
+        spent = [1000 * (cpu_seconds(pid) - b) / MESSAGES for pid, b in zip(pids, before, strict=True)]
         grown = ((_stored(looking) - stored) / MESSAGES, (_logged(looking) - logged) / MESSAGES)
         return (MESSAGES / seconds, *spent, *grown)
-
-
-def _family(pid: int) -> Callable[[], list[psutil.Process]]:
-    """The process and its children, whichever there are."""
-    parent = psutil.Process(pid)
-    return lambda: [parent, *parent.children(recursive=True)]
-
-
-def _cpu(family: Callable[[], list[psutil.Process]]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in family())
 
 
 def _stored(looking: psycopg.Connection) -> float:
