@@ -196,10 +196,8 @@ def test_times_carry_their_zone(given: str, zone: str | None, text: str) -> None
 
 
 def test_the_hour_that_a_clock_change_repeats_is_told_apart() -> None:
-    first = datetime(
-        2024, 10, 27, 1, 30, tzinfo=ZoneInfo("Europe/London")
-    )  # equal to the second, as Python has it
-    second = first.replace(fold=1)
+    first = datetime(2024, 10, 27, 1, 30, tzinfo=ZoneInfo("Europe/London"))
+    second = first.replace(fold=1)  # which Python takes for the same
     assert formats.short_date_time(first, "Europe/London") == "27 Oct 01:30 BST"
     assert formats.short_date_time(second, "Europe/London") == "27 Oct 01:30 GMT"
     assert formats.date_time(first, "UTC") == "Sun 27 Oct 2024, 00:30 UTC"
