@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from app.core.database import transaction
+from app.messages.base import Kind
 from app.messages.kinds import KINDS
 from app.notifications import submit
 from app.notifications.deliver import deliver
@@ -28,6 +30,7 @@ from tests import data
 from tests.rows import change, due_again, row, to_do
 
 SMS, PUSH = KINDS["booking_confirmation_sms"], KINDS["booking_confirmation_push"]
+DELAY = KINDS["trip_delay_sms"]
 
 pytestmark = pytest.mark.usefixtures("house")
 
@@ -165,13 +168,18 @@ def test_a_fault_of_our_own_while_sending_leaves_the_outcome_unknown() -> None:
 
 @pytest.mark.usefixtures("gateway")
 @pytest.mark.parametrize("name", ["\x00", "SM\x0012"])
-def test_what_was_accepted_under_a_name_that_can_not_be_stored_is_sent(name: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "arguments"), [(SMS, data.sms()), (DELAY, data.delay())]
+)  # alone, in a transaction
+def test_what_was_accepted_under_a_name_that_can_not_be_stored_is_sent(
+    kind: Kind, arguments: dict[str, Any], name: str
+) -> None:
     class Odd(MemorySms):
         def send(self, message: Sms) -> Receipt:
             return replace(super().send(message), provider_id=name)
 
     registry.install("sms", Odd())
-    message_id = accepted()
+    message_id = submit.accept_now(kind, arguments)
     outcome = deliver(message_id)
     assert isinstance(outcome, Sent)
     message = row(message_id)
