@@ -22,7 +22,7 @@ from app.core.database import engine, session
 from app.models import BookingStatus, PaymentStatus, Trip
 from app.tasks.email_tasks import send_booking_confirmation_email
 from bench.databases import using
-from bench.measure import Figures, Row, at_most, compare, in_turn, percentile
+from bench.measure import Figures, Row, at_most, compare, in_turn, percentile, rounds_of
 from sandbox.servers.postgres import PostgresServer
 from tests import data
 from tests.house import House
@@ -54,7 +54,7 @@ def measure(house: House, smoke: bool) -> list[Row]:
             IN_MEMORY: partial(_run, in_memory, bookings, _tell),
             IN_MEMORY_WITHOUT: partial(_run, in_memory, bookings, None),
         }
-        runs = in_turn(ways, 1 if smoke else ROUNDS)
+        runs = in_turn(ways, rounds_of(smoke, ROUNDS))
     more = [ours[STATEMENTS] - theirs[STATEMENTS] for ours, theirs in zip(runs[WITH], runs[WITHOUT], strict=True)]
     return [
         compare(runs, WITH, WITHOUT, TIME, target=at_most(1.5)),

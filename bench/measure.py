@@ -74,9 +74,9 @@ class Row:
         return None if self.target is None else self.target.is_met(self.ratio)
 
 
-def rounds_of(smoke: bool) -> int:
-    """How many rounds."""
-    return 1 if smoke else ROUNDS
+def rounds_of(smoke: bool, full: int = ROUNDS) -> int:
+    """How many rounds; a bench whose rounds differ much has more in a `full` run."""
+    return 1 if smoke else full
 
 
 def in_turn(ways: Mapping[str, Callable[[], Figures]], rounds: int) -> Rounds:

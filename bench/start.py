@@ -14,7 +14,7 @@ import time
 from functools import partial
 from itertools import count
 
-from bench.measure import Figures, Row, at_most, compare, in_turn
+from bench.measure import Figures, Row, at_most, compare, in_turn, rounds_of
 from sandbox.processes import Process
 from tests.house import ROOT, House
 
@@ -28,7 +28,7 @@ _numbers = count()
 
 def measure(house: House, smoke: bool) -> list[Row]:
     """Seconds of each import and each start."""
-    rounds = 1 if smoke else ROUNDS
+    rounds = rounds_of(smoke, ROUNDS)
     imports = in_turn({code: partial(_import, code) for code in (OURS, CELERY, MADE, TASKS, BARE)}, rounds)
     workers = in_turn({name: partial(_start, house, app) for name, app in WORKERS.items()}, rounds)
     worker, bare = WORKERS
